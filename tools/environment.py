@@ -40,7 +40,7 @@ def install_torch() -> None:
 
 
 def main(extras: list[str]) -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (this is where an older Python is told)
         sys.exit(f"convarium needs Python 3.11 or newer; this is {sys.version.split()[0]}")
     wanted = hashlib.sha256(CONSTRAINTS.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
     stamp = ENVIRONMENT / "installed"

@@ -1,1 +1,31 @@
-"""Convolutions of every kind, for PyTorch."""
+"""Convolutions of every kind for PyTorch: shared, tiled, local and channel-local, forward and both gradients.
+
+Functions (:func:`conv2d` and its kin) and layers (:mod:`convarium.nn`) have the argument order of PyTorch's. The rank of the
+weight says how kernels are shared, a :class:`ChannelGraph` says which channels are joined, :mod:`convarium.grad` has the two
+gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`plan2d` what will run and why.
+"""
+
+from . import grad, matrix, nn
+from ._spec.channels import ChannelGraph
+from .functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .planning import Plan, engines, plan1d, plan2d, plan3d
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChannelGraph",
+    "Plan",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "engines",
+    "grad",
+    "matrix",
+    "nn",
+    "plan1d",
+    "plan2d",
+    "plan3d",
+]

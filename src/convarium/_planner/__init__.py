@@ -1,0 +1,1 @@
+"""Which engine computes which map, and why."""

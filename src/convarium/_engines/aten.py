@@ -1,0 +1,237 @@
+"""PyTorch's own convolution, where few kernels are shared by many positions.
+
+Shared weights are one call of it. A small tile is one call for each of its kernels, which takes every ``tile``-th position:
+the stride times the tile. Channels may be dense, grouped, or any graph that a permutation of channels makes groups of.
+Complex numbers are four real calls (the maps are bilinear).
+
+NaN and infinity in an input reach their receptive field and nothing else. In a weight or a gradient they may also be
+multiplied with the zeros of padding: PyTorch does so in some of its algorithms and not in others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._spec.geometry import output_size
+from .._spec.problem import Problem
+from .._spec.wiring import Bicliques
+
+SUMMARY = "torch's own convolution; a small tile as one strided call for each of its kernels"
+MOST_KERNELS = 16  # calls that a tile may be split into
+LARGEST = 2**31 - 1  # elements of a tensor: past this, torch's convolutions have returned wrong numbers in silence
+
+
+def supports(problem: Problem) -> str | None:
+    if problem.ndim > 3:
+        return f"torch convolves in 1 to 3 dimensions, not {problem.ndim}"
+    if (kernels := math.prod(problem.tile)) > MOST_KERNELS:
+        return f"{kernels} kernels take turns, each a call of its own; the most is {MOST_KERNELS}"
+    if _groups(problem) is None:
+        return "no permutation of channels makes this graph groups"
+    if max(map(math.prod, (problem.input_shape, problem.weight_shape, problem.output_shape))) > LARGEST:
+        return f"a tensor of more than {LARGEST} elements"
+    return None
+
+
+def caveat(problem: Problem) -> str | None:
+    """What is not promised: see the module."""
+    hangs_over = any((axis.table() < 0).any() for axis in problem.axes)
+    return "a NaN or infinity in a weight or a gradient may also meet the zeros of padding" if hangs_over else None
+
+
+def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
+    return _by_real_parts(_forward, problem, input, weight)
+
+
+def grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
+    return _by_real_parts(_grad_input, problem, grad_output, weight)
+
+
+def grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
+    return _by_real_parts(_grad_weight, problem, input, grad_output)
+
+
+def _forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
+    channels = _groups_of(problem)
+    source, kernels = _take(input, 1, channels.inputs), _kernels(problem, channels, weight)
+
+    def convolve(call: _Call) -> Tensor:
+        return torch.ops.aten.convolution(
+            call.region(source), kernels[call.kernel], None,
+            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, len(channels.inputs),
+        )  # fmt: skip
+
+    calls = _calls(problem)
+    if len(calls) == 1:
+        return _put(convolve(calls[0]), 1, channels.outputs)
+    output = input.new_empty(problem.output_shape)
+    for call in calls:
+        output[call.positions] = convolve(call)
+    return _put(output, 1, channels.outputs)
+
+
+def _grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
+    channels = _groups_of(problem)
+    gradient, kernels = _take(grad_output, 1, channels.outputs), _kernels(problem, channels, weight)
+
+    def transpose(call: _Call) -> Tensor:
+        shape = (problem.batch, problem.wiring.in_channels, *call.region_size)
+        part, _, _ = torch.ops.aten.convolution_backward(
+            gradient[call.positions], gradient.new_empty(1).expand(shape), kernels[call.kernel], None,
+            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, len(channels.inputs), [True, False, False],
+        )  # fmt: skip
+        return part
+
+    calls = _calls(problem)
+    if len(calls) == 1 and calls[0].whole:
+        return _put(transpose(calls[0]), 1, channels.inputs)
+    result = gradient.new_zeros(problem.input_shape)
+    for call in calls:
+        call.add_region(result, transpose(call))
+    return _put(result, 1, channels.inputs)
+
+
+def _grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
+    channels = _groups_of(problem)
+    source, gradient = _take(input, 1, channels.inputs), _take(grad_output, 1, channels.outputs)
+    parents = channels.inputs.shape[1]
+    result = input.new_empty(problem.wiring.out_channels, *problem.tile, parents, *problem.kernel_size)
+    for call in _calls(problem):
+        region = call.region(source)
+        shape = (problem.wiring.out_channels, parents, *problem.kernel_size)
+        _, part, _ = torch.ops.aten.convolution_backward(
+            gradient[call.positions], region, region.new_empty(1).expand(shape), None,
+            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, len(channels.inputs), [False, True, False],
+        )  # fmt: skip
+        result[call.kernel] = part
+    if problem.flip:
+        result = result.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim)))
+    result = _put(result, 0, channels.outputs)
+    if problem.wiring.by_edge:
+        result = result.movedim(1 + problem.ndim, 1).flatten(0, 1)
+    return result.contiguous()
+
+
+def _by_real_parts(map: Callable[[Problem, Tensor, Tensor], Tensor], problem: Problem, a: Tensor, b: Tensor) -> Tensor:
+    if not problem.dtype.is_complex:
+        return map(problem, a, b)
+    (a_real, a_imag), (b_real, b_imag) = ((t.real.contiguous(), t.imag.contiguous()) for t in (a, b))
+    real = map(problem, a_real, b_real) - map(problem, a_imag, b_imag)
+    return torch.complex(real, map(problem, a_real, b_imag) + map(problem, a_imag, b_real))
+
+
+def _groups(problem: Problem) -> Bicliques | None:
+    """The one kind of blocks, when no two of them share an input: groups, up to a permutation of channels."""
+    classes = problem.wiring.bicliques()
+    if len(classes) != 1:
+        return None
+    (blocks,) = classes
+    whole = blocks.inputs.size == problem.wiring.in_channels and blocks.outputs.size == problem.wiring.out_channels
+    return blocks if whole and len(np.unique(blocks.inputs)) == blocks.inputs.size else None
+
+
+def _groups_of(problem: Problem) -> Bicliques:
+    blocks = _groups(problem)
+    assert blocks is not None, "supports() was not asked"
+    return blocks
+
+
+def _take(tensor: Tensor, dim: int, table: np.ndarray) -> Tensor:
+    """The channels in the order of the table."""
+    order = table.flatten()
+    return tensor if _counts(order) else tensor.index_select(dim, torch.from_numpy(order).to(tensor.device))
+
+
+def _put(tensor: Tensor, dim: int, table: np.ndarray) -> Tensor:
+    """The channels, which are in the order of the table, in their own order."""
+    return _take(tensor, dim, np.argsort(table.flatten(), kind="stable"))
+
+
+def _counts(order: np.ndarray) -> bool:
+    return bool((order == np.arange(order.size)).all())
+
+
+def _kernels(problem: Problem, channels: Bicliques, weight: Tensor) -> Tensor:
+    """``(O, *tile, I, *kernel)``, outputs in the order of their groups, taps as a correlation has them."""
+    if problem.wiring.by_edge:
+        weight = weight.unflatten(0, (-1, channels.inputs.shape[1])).movedim(1, 1 + problem.ndim)
+    weight = _take(weight, 0, channels.outputs)
+    return weight.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim))) if problem.flip else weight
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call: every ``tile``-th position, which share a kernel, and the part of the input that they read."""
+
+    positions: tuple[slice, ...]  # of the output
+    kernel: tuple[slice | int, ...]  # which of the kernels
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: tuple[int, ...]  # what torch pads itself, on both sides
+    begin: tuple[int, ...]  # the region of the input, which may hang over it on either side
+    region_size: tuple[int, ...]
+    input_size: tuple[int, ...]
+
+    @property
+    def whole(self) -> bool:
+        return self.region_size == self.input_size and not any(self.begin)
+
+    def region(self, signal: Tensor) -> Tensor:
+        if self.whole:
+            return signal
+        ours, theirs = self._overlap()
+        region = signal.new_zeros(*signal.shape[:2], *self.region_size)
+        region[theirs] = signal[ours]
+        return region
+
+    def add_region(self, result: Tensor, part: Tensor) -> None:
+        ours, theirs = self._overlap()
+        result[ours] += part[theirs]
+
+    def _overlap(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """Where input and region overlap, as places of the input and of the region."""
+        ours, theirs = [slice(None)] * 2, [slice(None)] * 2
+        for begin, length, size in zip(self.begin, self.region_size, self.input_size, strict=True):
+            low = min(max(begin, 0), size)
+            high = max(min(begin + length, size), low)
+            ours.append(slice(low, high))
+            theirs.append(slice(low - begin, high - begin) if high > low else slice(0, 0))
+        return tuple(ours), tuple(theirs)
+
+
+@lru_cache(maxsize=512)
+def _calls(problem: Problem) -> tuple[_Call, ...]:
+    return tuple(_call(problem, phase) for phase in itertools.product(*map(range, problem.tile)))
+
+
+def _call(problem: Problem, phase: tuple[int, ...]) -> _Call:
+    padding, begin, region = [], [], []
+    for axis, tile, first in zip(problem.axes, problem.tile, phase, strict=True):
+        both_sides = output_size(axis.size, axis.kernel, axis.stride, axis.dilation, axis.padding, axis.padding)
+        if tile == 1 and both_sides == axis.output:
+            padding.append(axis.padding)
+            begin.append(0)
+            region.append(axis.size)
+        else:
+            rounds = len(range(first, axis.output, tile))
+            padding.append(0)
+            begin.append(first * axis.stride - axis.padding)
+            region.append((rounds - 1) * axis.stride * tile + axis.reach)
+    return _Call(
+        kernel=(slice(None), *phase),
+        positions=(slice(None), slice(None), *(slice(p, None, t) for p, t in zip(phase, problem.tile, strict=True))),
+        stride=tuple(axis.stride * tile for axis, tile in zip(problem.axes, problem.tile, strict=True)),
+        dilation=tuple(axis.dilation for axis in problem.axes),
+        padding=tuple(padding),
+        begin=tuple(begin),
+        region_size=tuple(region),
+        input_size=problem.input_size,
+    )

@@ -1,0 +1,94 @@
+"""From a call of the face to the operators and back: batch, padding mode, the layout of weights, bias, torch's own autograd."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from .._planner.choice import choose
+from .._spec.call import Call
+from . import registration
+from .bilinear import Settings
+from .padding import pad
+
+_CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+def convolve(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, engine: str) -> Tensor:
+    """The face's ``conv``: input and output batched or not, weight in the form that the face takes."""
+    n = len(call.stride)
+    if _is_torch(call, engine, input, weight):
+        padding = tuple(before for before, _ in call.pads)
+        return _CONVOLVE[n](input, weight, bias, call.stride, padding, call.dilation, int(call.channels))
+    batched = input.ndim == n + 2
+    signal = input if batched else input.unsqueeze(0)
+    if call.mode is not None:
+        signal = pad(signal, call.pads, call.mode)
+    output = registration.forward(signal, with_tile(call, weight), call.output_size, *settings(call, engine))
+    if bias is not None:
+        output = output + over_positions(bias, call.output_size).to(output.dtype)
+    return output if batched else output.squeeze(0)
+
+
+def transpose(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, engine: str) -> Tensor:
+    """The face's ``conv_transpose``: the map ``grad_input``, with the call's input in the place of a gradient."""
+    n = len(call.stride)
+    if _is_torch(call, engine, input, weight):
+        padding = tuple(before for before, _ in call.pads)
+        extra = tuple(
+            size - ((length - 1) * u - 2 * p + d * (k - 1) + 1)
+            for size, length, u, p, d, k in zip(
+                call.input_size, call.output_size, call.stride, padding, call.dilation, call.kernel_size, strict=True
+            )
+        )
+        tied = bias if bias is None or bias.ndim == 1 else None
+        output = _TRANSPOSE[n](input, weight, tied, call.stride, padding, extra, int(call.channels), call.dilation)
+        return output if bias is None or tied is bias else output + bias
+    batched = input.ndim == n + 2
+    signal = input if batched else input.unsqueeze(0)
+    output = registration.grad_input(signal, with_tile(call, weight), call.input_size, *settings(call, engine))
+    if bias is not None:
+        output = output + over_positions(bias, call.input_size).to(output.dtype)
+    return output if batched else output.squeeze(0)
+
+
+def settings(call: Call, engine: str) -> Settings:
+    return Settings(call.stride, call.padding, call.dilation, call.tile, call.channels, call.flip, engine)
+
+
+def with_tile(call: Call, weight: Tensor) -> Tensor:
+    """The weight with the dimensions of a tile, which a shared one is written without."""
+    return weight.unflatten(0, (weight.shape[0], *call.tile)) if call.shared else weight
+
+
+def without_tile(call: Call, weight: Tensor) -> Tensor:
+    return weight.flatten(0, len(call.tile)) if call.shared else weight
+
+
+def over_positions(bias: Tensor, output_size: tuple[int, ...]) -> Tensor:
+    """``(channels,)`` or ``(channels, *tile)`` as something that adds to ``(batch, channels, *output_size)``."""
+    if bias.ndim == 1:
+        return bias.reshape(-1, *(1 for _ in output_size))
+    for direction, size in enumerate(output_size):
+        tile = bias.shape[1 + direction]
+        if tile not in (1, size):
+            bias = bias.index_select(1 + direction, torch.arange(size, device=bias.device) % tile)
+    return bias
+
+
+def _is_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> bool:
+    """Whether torch's own function is this very call and its planned engine, and nothing is being traced or transformed.
+
+    Then torch's own autograd serves, and our operator would only add its cost.
+    """
+    if not call.shared or call.by_edge or call.flip or call.mode is not None or engine not in ("auto", "aten"):
+        return False
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return False
+    if any(before != after for before, after in call.pads):
+        return False
+    batch = input.shape[0] if input.ndim == len(call.stride) + 2 else 1
+    return choose(call.problem(batch, weight.dtype, weight.device.type), engine).engine == "aten"

@@ -1,0 +1,148 @@
+"""The operators ``convarium::forward``, ``grad_input`` and ``grad_weight``, and how PyTorch differentiates them.
+
+One kernel at the Autograd key does everything: reverse mode by a single-level ``autograd.Function``, forward mode by
+unpacking and packing dual numbers, both at whatever level of ``torch.func`` the dispatcher is working on. Because it sits
+below Dynamo, compiled and exported programs keep the operator whole and still differentiate it right, ``jvp`` inside
+``torch.compile`` included. (Tried and worse: ``torch.library.register_autograd`` gives silently wrong forward-mode derivatives;
+an ``autograd.Function`` around the operator is refused by Dynamo once it has a ``jvp``.)
+
+What this file uses of PyTorch beyond its documented face, all of it below: ``_SingleLevelFunction`` and the permission to use it
+(a Function that acts on one functorch level, as generated code does), ``_AutoDispatchBelowAutograd``, ``redispatch``, and the
+dual-number primitives ``_unpack_dual`` and ``_make_dual``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd.forward_ad import _set_fwd_grad_enabled
+from torch.autograd.function import _SingleLevelFunction
+
+from .._planner.run import run
+from .._spec.problem import MAPS, OPERANDS, Map, problem_of
+from .._spec.wiring import parse_edges
+from . import batching
+from .bilinear import TAKES, derivative, sizes
+
+NAMESPACE = "convarium"
+_SETTINGS = ", ".join(f"SymInt[] {name}" for name in ("sizes", "stride", "padding", "dilation", "tile"))
+_SETTINGS += ", str channels, bool flip, str engine"
+
+_library = torch.library.Library(NAMESPACE, "DEF")
+for _map in MAPS:
+    _a, _b = OPERANDS[_map]
+    _library.define(f"{_map}(Tensor {_a}, Tensor {_b}, {_SETTINGS}) -> Tensor")
+
+forward = torch.ops.convarium.forward.default
+grad_input = torch.ops.convarium.grad_input.default
+grad_weight = torch.ops.convarium.grad_weight.default
+_operators: dict[Map, Any] = {"forward": forward, "grad_input": grad_input, "grad_weight": grad_weight}
+
+
+def _compute(map: Map) -> Any:
+    """The kernel of every backend: find the problem, run it."""
+
+    def kernel(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
+        stride, padding, dilation, tile, channels, flip, engine = settings
+        problem = problem_of(
+            map, tuple(a.shape), tuple(b.shape), tuple(sizes), tuple(stride), tuple(padding), tuple(dilation), tuple(tile),
+            channels, flip, _common_dtype(map, a, b), a.device.type,
+        )  # fmt: skip
+        return run(map, problem, a, b, engine)
+
+    return kernel
+
+
+def _common_dtype(map: Map, a: Tensor, b: Tensor) -> torch.dtype:
+    if a.dtype != b.dtype or a.device != b.device:
+        first, second = OPERANDS[map]
+        raise TypeError(f"{map}: {first} is {a.dtype} on {a.device}, {second} is {b.dtype} on {b.device}")
+    return a.dtype
+
+
+def _shape(map: Map) -> Any:
+    """The kernel of tensors without data: the shape of the result, from sizes that may be symbolic."""
+
+    def kernel(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
+        tile, channels = settings[3], settings[4]
+        _common_dtype(map, a, b)
+        by_edge, n = not channels.isdigit(), len(sizes)
+        if map == "forward":
+            shape = [a.shape[0], parse_edges(channels).out_channels if by_edge else b.shape[0], *sizes]
+        elif map == "grad_input":
+            shape = [
+                a.shape[0],
+                parse_edges(channels).in_channels if by_edge else b.shape[n + 1] * int(channels),
+                *sizes,
+            ]
+        elif by_edge:
+            shape = [parse_edges(channels).n_edges, *tile, *sizes]
+        else:
+            shape = [b.shape[1], *tile, a.shape[1] // int(channels), *sizes]
+        return a.new_empty(shape)
+
+    return kernel
+
+
+def _differentiable(map: Map) -> Any:
+    operator = _operators[map]
+
+    def below(keyset: Any, a: Tensor, b: Tensor, sizes: Any, settings: Any) -> Tensor:
+        with torch._C._AutoDispatchBelowAutograd():
+            return operator.redispatch(keyset & torch._C._after_autograd_keyset, a, b, sizes, *settings)
+
+    class Bilinear(_SingleLevelFunction):
+        @staticmethod
+        def forward(ctx: Any, call: Any, a: Tensor, b: Tensor) -> Tensor:
+            keyset, sizes, settings, grad_mode = call
+            ctx.settings = settings
+            ctx.save_for_backward(a, b)
+            # A Function runs its forward with both modes off, but the levels of torch.func below this one need them.
+            with torch.set_grad_enabled(grad_mode), _set_fwd_grad_enabled(True):
+                return below(keyset, a, b, sizes, settings)
+
+        @staticmethod
+        def backward(ctx: Any, cotangent: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
+            operands = ctx.saved_tensors
+            needed = ctx.needs_input_grad[1:]
+            gradients = [_derive(map, k, operands, cotangent, ctx.settings) if needed[k] else None for k in (0, 1)]
+            return None, gradients[0], gradients[1]
+
+    def kernel(keyset: Any, a: Tensor, b: Tensor, sizes: Any, *settings: Any) -> Tensor:
+        a_tangent = b_tangent = None
+        if torch._C._is_fwd_grad_enabled():
+            (a_primal, a_tangent), (b_primal, b_tangent) = (torch._VF._unpack_dual(t, level=0) for t in (a, b))
+        if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
+            with enable_single_level_autograd_function(), _set_fwd_grad_enabled(False):
+                result = Bilinear.apply(  # type: ignore[attr-defined]
+                    (keyset, sizes, settings, torch.is_grad_enabled()), a, b
+                )
+        else:
+            result = below(keyset, a, b, sizes, settings)
+        if a_tangent is None and b_tangent is None:
+            return result
+        terms = []
+        if a_tangent is not None:
+            terms.append(operator(a_tangent, b_primal, sizes, *settings))
+        if b_tangent is not None:
+            terms.append(operator(a_primal, b_tangent, sizes, *settings))
+        return torch._VF._make_dual(result, sum(terms[1:], start=terms[0]), level=0)
+
+    return kernel
+
+
+def _derive(map: Map, which: int, operands: Any, cotangent: Tensor, settings: Any) -> Tensor:
+    giver, a, b = derivative(map, which, operands, cotangent)
+    n = len(settings[0])
+    return _operators[giver](a, b, sizes(TAKES[map][which], operands[which], n), *settings)
+
+
+for _map in MAPS:
+    _library.impl(_map, _compute(_map), "CompositeExplicitAutograd")
+    _library.impl(_map, _differentiable(_map), "Autograd", with_keyset=True)
+    torch.library.register_fake(f"{NAMESPACE}::{_map}", _shape(_map), lib=_library)
+    torch.library.register_vmap(f"{NAMESPACE}::{_map}", batching.rule(_map, _operators[_map]), lib=_library)

@@ -1,0 +1,53 @@
+"""Which engine runs a problem, and why.
+
+The rule, until engines compete by cost: torch's own convolution where few kernels are shared by many positions, windows as a
+matrix everywhere else. The definition is never chosen; it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .._engines import ENGINES
+from .._spec.problem import Problem
+
+_PREFERENCE = (
+    ("aten", "few kernels serve many positions, as torch's convolution is made for"),
+    ("matmul", "windows as a matrix: the portable way for any tile and any channel graph"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine, why it runs, and why each other one does not."""
+
+    engine: str
+    reason: str
+    others: tuple[tuple[str, str], ...]
+
+
+def check_engine(call: str, engine: object) -> None:
+    """Refuse an engine that does not exist."""
+    if engine != "auto" and engine not in ENGINES:
+        names: Sequence[str] = ("auto", *ENGINES)
+        raise ValueError(f"{call}: engine must be one of {', '.join(map(repr, names))}, got {engine!r}")
+
+
+@lru_cache(maxsize=4096)
+def choose(problem: Problem, requested: str = "auto") -> Choice:
+    """The engine for a problem; an engine asked for by name runs or is refused with its reason, nothing falls back."""
+    check_engine("engine", requested)
+    if requested != "auto":
+        if (why_not := ENGINES[requested].supports(problem)) is not None:
+            raise ValueError(f"engine={requested!r} cannot do this: {why_not}; engine='auto' can")
+        return Choice(
+            requested, "asked for by name", tuple((name, "not asked for") for name in ENGINES if name != requested)
+        )
+    refusals = {name: engine.supports(problem) for name, engine in ENGINES.items()}
+    name, reason = next((name, reason) for name, reason in _PREFERENCE if refusals[name] is None)
+    others = {other: refusals[other] or f"{name} is preferred" for other in ENGINES if other != name}
+    if refusals.get("definition", "") is None:
+        others["definition"] = "never chosen: it is the slow judge of the others"
+    return Choice(name, reason, tuple(others.items()))

@@ -1,0 +1,282 @@
+"""Which input channels an output channel reads: the channel dependency graph.
+
+A :class:`ChannelGraph` is a value: immutable, hashable, equal to another when both have the same edges. Regular graphs
+(dense, groups, depthwise, interlaced) are kept by name and never spelled out; any other is kept as the bits of its mask.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
+
+class Block(NamedTuple):
+    """A biclique: every one of ``outputs`` reads every one of ``inputs``, and nothing else."""
+
+    outputs: tuple[int, ...]
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChannelGraph:
+    """A channel dependency graph: which input channels each output channel reads (Zhang, *clcNet*, CVPR 2018).
+
+    Make one with :meth:`dense`, :meth:`groups`, :meth:`depthwise`, :meth:`interlaced`, :meth:`from_edges` or
+    :meth:`from_mask`. A layer with a graph has one kernel an edge; edges are sorted by output and then input channel.
+
+    Examples:
+        >>> graph = ChannelGraph.interlaced(4, 4, 2)
+        >>> graph
+        ChannelGraph(4 -> 4, interlaced 2, 8 edges)
+        >>> graph.parents(1)
+        (1, 3)
+        >>> (ChannelGraph.groups(4, 4, 2) @ graph).is_full
+        True
+    """
+
+    in_channels: int
+    out_channels: int
+    text: str
+
+    @classmethod
+    def dense(cls, in_channels: int, out_channels: int) -> ChannelGraph:
+        """Every output reads every input."""
+        return cls.groups(in_channels, out_channels, 1)
+
+    @classmethod
+    def groups(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
+        """``groups`` blocks side by side, as ``torch.nn.Conv2d(groups=...)``: ``parents(j)`` is the block of ``j``."""
+        _check_groups("ChannelGraph.groups", in_channels, out_channels, groups)
+        return cls(in_channels, out_channels, f"g:{groups}")
+
+    @classmethod
+    def depthwise(cls, channels: int, multiplier: int = 1) -> ChannelGraph:
+        """``multiplier`` outputs for each input, which read it alone: ``parents(j) = {j // multiplier}``."""
+        _check_count("ChannelGraph.depthwise", "channels", channels)
+        _check_count("ChannelGraph.depthwise", "multiplier", multiplier)
+        return cls.groups(channels, channels * multiplier, channels)
+
+    @classmethod
+    def interlaced(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
+        """``parents(j) = {i : i mod groups == j mod groups}`` (Zhang, *clcNet*, CVPR 2018, section 3).
+
+        A following ``groups(out_channels, o2, g2)`` sees every input exactly when ``out_channels / g2 >= groups``.
+        """
+        _check_groups("ChannelGraph.interlaced", in_channels, out_channels, groups)
+        if groups == 1 or in_channels == out_channels == groups:
+            return cls.groups(in_channels, out_channels, groups)
+        return cls(in_channels, out_channels, f"i:{groups}")
+
+    @classmethod
+    def from_edges(
+        cls, in_channels: int, out_channels: int, edges: Iterable[tuple[int, int]], *, allow_empty: bool = False
+    ) -> ChannelGraph:
+        """The graph with an edge for each ``(input, output)`` pair, in any order.
+
+        Raises:
+            ValueError: a channel out of range, an edge given twice, or an output that reads nothing (unless
+                ``allow_empty``: such an output is zero, plus its bias).
+        """
+        call = "ChannelGraph.from_edges"
+        _check_count(call, "in_channels", in_channels)
+        _check_count(call, "out_channels", out_channels)
+        mask = np.zeros((out_channels, in_channels), dtype=np.bool_)
+        for edge in edges:
+            try:
+                source, target = (int(end) for end in edge)
+            except (TypeError, ValueError):
+                raise TypeError(f"{call}: edges are (input, output) pairs of channel numbers, got {edge!r}") from None
+            if not 0 <= source < in_channels:
+                raise ValueError(f"{call}: edge {(source, target)} reads input {source} of {in_channels}")
+            if not 0 <= target < out_channels:
+                raise ValueError(f"{call}: edge {(source, target)} ends at output {target} of {out_channels}")
+            if mask[target, source]:
+                raise ValueError(f"{call}: edge {(source, target)} is given twice")
+            mask[target, source] = True
+        return cls._of_mask(call, mask, allow_empty)
+
+    @classmethod
+    def from_mask(cls, mask: Any, *, allow_empty: bool = False) -> ChannelGraph:
+        """The graph of a ``(out_channels, in_channels)`` mask: true (or 1) where the output reads the input.
+
+        Raises:
+            ValueError: not two-dimensional, without channels, with entries that are neither 0 nor 1, or with an output
+                that reads nothing (unless ``allow_empty``).
+        """
+        call = "ChannelGraph.from_mask"
+        array = np.asarray(mask)
+        if array.ndim != 2 or 0 in array.shape:
+            raise ValueError(f"{call}: mask must be (out_channels, in_channels), got shape {array.shape}")
+        as_bool = array.astype(np.bool_)
+        if not np.array_equal(as_bool, array):
+            raise ValueError(f"{call}: mask must hold only 0 and 1 (or booleans)")
+        return cls._of_mask(call, as_bool, allow_empty)
+
+    @classmethod
+    def _of_mask(cls, call: str, mask: Mask, allow_empty: bool) -> ChannelGraph:
+        outputs, inputs = mask.shape
+        reads = mask.sum(axis=1)
+        if not allow_empty and not reads.all():
+            empty = np.flatnonzero(reads == 0).tolist()
+            raise ValueError(f"{call}: outputs {_few(empty)} read no input; allow_empty=True lets them be zero")
+        for regular in _regular_candidates(mask):
+            if np.array_equal(regular.mask(), mask):
+                return regular
+        bits = base64.b64encode(np.packbits(mask).tobytes()).decode("ascii")
+        return cls(inputs, outputs, f"e:{bits}")
+
+    @property
+    def n_edges(self) -> int:
+        """The number of edges: of kernels in a layer with this graph (at each place of its tile)."""
+        return int(_edges(self).shape[1])
+
+    @property
+    def edges(self) -> Indices:
+        """``(2, n_edges)``, int64: input channels in the first row, output channels in the second; sorted by output and
+        then input."""
+        return _edges(self)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The graph as bicliques: outputs that read the same inputs, in the order of their first output."""
+        return _blocks(self)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every output reaches every input."""
+        return self.n_edges == self.in_channels * self.out_channels
+
+    def mask(self) -> Mask:
+        """``(out_channels, in_channels)``, true where the output reads the input."""
+        return _mask(self).copy()
+
+    def parents(self, output: int) -> tuple[int, ...]:
+        """The input channels that ``output`` reads, ascending."""
+        _check_channel("parents", "output", output, self.out_channels)
+        return tuple(np.flatnonzero(_mask(self)[output]).tolist())
+
+    def children(self, input: int) -> tuple[int, ...]:
+        """The output channels that read ``input``, ascending."""
+        _check_channel("children", "input", input, self.in_channels)
+        return tuple(np.flatnonzero(_mask(self)[:, input]).tolist())
+
+    def __matmul__(self, first: ChannelGraph) -> ChannelGraph:
+        """``second @ first``: what the outputs of ``second`` see of the inputs of ``first`` through one of its outputs."""
+        if not isinstance(first, ChannelGraph):
+            return NotImplemented
+        if first.out_channels != self.in_channels:
+            raise ValueError(
+                f"ChannelGraph: second @ first needs second.in_channels == first.out_channels, "
+                f"got {self.in_channels} and {first.out_channels}"
+            )
+        reach = _mask(self).astype(np.int64) @ _mask(first).astype(np.int64) > 0
+        return ChannelGraph._of_mask("ChannelGraph", reach, allow_empty=True)
+
+    def __repr__(self) -> str:
+        kind, _, number = self.text.partition(":")
+        if self.text == "g:1":
+            name = "dense"
+        elif kind == "g":
+            name = "depthwise" if int(number) == self.in_channels else f"groups {number}"
+        elif kind == "i":
+            name = f"interlaced {number}"
+        else:
+            name = f"{len(self.blocks)} blocks"
+        return f"ChannelGraph({self.in_channels} -> {self.out_channels}, {name}, {self.n_edges} edges)"
+
+
+def parse_graph(in_channels: int, out_channels: int, text: str) -> ChannelGraph:
+    """The graph whose :attr:`ChannelGraph.text` this is; ValueError when it is none."""
+    kind, _, rest = text.partition(":")
+    if kind in ("g", "i") and rest.isdigit():
+        return (ChannelGraph.groups if kind == "g" else ChannelGraph.interlaced)(in_channels, out_channels, int(rest))
+    if kind == "e":
+        bits = np.frombuffer(base64.b64decode(rest, validate=True), dtype=np.uint8)
+        if bits.size == (in_channels * out_channels + 7) // 8:
+            mask = np.unpackbits(bits, count=in_channels * out_channels).reshape(out_channels, in_channels)
+            return ChannelGraph._of_mask("channels", mask.astype(np.bool_), allow_empty=True)
+    raise ValueError(f"channels: {text[:40]!r} is not a channel graph of {in_channels} -> {out_channels} channels")
+
+
+@lru_cache(maxsize=256)
+def _mask(graph: ChannelGraph) -> Mask:
+    kind, _, rest = graph.text.partition(":")
+    if kind == "e":
+        bits = np.frombuffer(base64.b64decode(rest), dtype=np.uint8)
+        flat = np.unpackbits(bits, count=graph.in_channels * graph.out_channels)
+        mask = flat.reshape(graph.out_channels, graph.in_channels).astype(np.bool_)
+    else:
+        groups = int(rest)
+        outputs, inputs = np.arange(graph.out_channels)[:, None], np.arange(graph.in_channels)
+        if kind == "g":
+            mask = outputs // (graph.out_channels // groups) == inputs // (graph.in_channels // groups)
+        else:
+            mask = outputs % groups == inputs % groups
+    mask.setflags(write=False)
+    return mask
+
+
+@lru_cache(maxsize=256)
+def _edges(graph: ChannelGraph) -> Indices:
+    outputs, inputs = np.nonzero(_mask(graph))
+    edges = np.stack([inputs, outputs]).astype(np.int64)
+    edges.setflags(write=False)
+    return edges
+
+
+@lru_cache(maxsize=256)
+def _blocks(graph: ChannelGraph) -> tuple[Block, ...]:
+    members: dict[bytes, list[int]] = {}
+    mask = _mask(graph)
+    for output, row in enumerate(mask):
+        members.setdefault(row.tobytes(), []).append(output)
+    return tuple(
+        Block(tuple(outputs), tuple(np.flatnonzero(mask[outputs[0]]).tolist())) for outputs in members.values()
+    )
+
+
+def _regular_candidates(mask: Mask) -> list[ChannelGraph]:
+    """The groups and the interlaced graph that the first output's row would fit, if any."""
+    outputs, inputs = mask.shape
+    row = np.flatnonzero(mask[0])
+    if not row.size or row[0] != 0 or inputs % row.size:
+        return []
+    groups = inputs // int(row.size)
+    if outputs % groups:
+        return []
+    return [ChannelGraph.groups(inputs, outputs, groups), ChannelGraph.interlaced(inputs, outputs, groups)]
+
+
+def _check_count(call: str, name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{call}: {name} must be at least 1, got {value}")
+
+
+def _check_groups(call: str, in_channels: int, out_channels: int, groups: int) -> None:
+    for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+        _check_count(call, name, value)
+    for name, value in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if value % groups:
+            fits = [g for g in range(1, in_channels + 1) if in_channels % g == 0 and out_channels % g == 0]
+            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {_few(fits)} would")
+
+
+def _check_channel(call: str, name: str, value: int, count: int) -> None:
+    if not 0 <= value < count:
+        raise ValueError(f"ChannelGraph.{call}: {name} must be a channel from 0 to {count - 1}, got {value}")
+
+
+def _few(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8]))
+    return shown + (", ..." if len(numbers) > 8 else "")

@@ -1,0 +1,65 @@
+"""Where windows lie, one direction at a time.
+
+Output position ``s`` sees the input at ``s * stride + m * dilation - padding`` through tap ``m`` of the kernel (through tap
+``kernel - 1 - m`` when the kernel is flipped). What lies outside ``0 .. size - 1`` is zero, and that is all that padding
+with zeros means: so an :class:`Axis` knows the padding before, and the padding after only shows in the number of outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Table = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One direction of a convolution: sizes of input, kernel and output, and how windows step over the input."""
+
+    size: int
+    kernel: int
+    output: int
+    stride: int = 1
+    dilation: int = 1
+    padding: int = 0
+    flip: bool = False
+
+    @property
+    def reach(self) -> int:
+        """Input positions from a window's first to its last, both counted."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def table(self) -> Table:
+        """``(output, kernel)``: the input position that each output reads through each tap, -1 where it is padding."""
+        return _table(self)
+
+
+@lru_cache(maxsize=1024)
+def _table(axis: Axis) -> Table:
+    taps = np.arange(axis.kernel, dtype=np.int64)
+    if axis.flip:
+        taps = taps[::-1]
+    table = np.arange(axis.output, dtype=np.int64)[:, None] * axis.stride + taps * axis.dilation - axis.padding
+    table = np.where((table < 0) | (table >= axis.size), -1, table)
+    table.setflags(write=False)
+    return table
+
+
+def output_size(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
+    """How many windows fit: ``(size + before + after - dilation * (kernel - 1) - 1) // stride + 1``."""
+    return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Padding that makes the output ``ceil(size / stride)`` long; the odd one goes after (ONNX's ``SAME_UPPER``)."""
+    reach = dilation * (kernel - 1)
+    if stride == 1:
+        total = reach
+    else:
+        total = ((size + stride - 1) // stride - 1) * stride + reach + 1 - size
+        total = (total + abs(total)) // 2  # max(total, 0), in a form that symbolic sizes follow
+    return total // 2, total - total // 2

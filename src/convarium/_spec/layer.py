@@ -1,0 +1,72 @@
+"""What a layer is told when it is made, checked then rather than at its first call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .call import PADDING_MODES, Ints, directions, pairs, whole
+from .channels import ChannelGraph
+
+
+def layer_channels(
+    call: str, in_channels: Any, out_channels: Any, groups: Any, channels: Any, transposed: bool
+) -> tuple[int, int, int]:
+    """In channels, out channels and groups; with a graph, they are the graph's."""
+    if channels is not None:
+        if not isinstance(channels, ChannelGraph):
+            raise TypeError(f"{call}: channels must be a ChannelGraph, got {type(channels).__name__}")
+        expected = (
+            (channels.out_channels, channels.in_channels)
+            if transposed
+            else (channels.in_channels, channels.out_channels)
+        )
+        for name, value, graph in zip(
+            ("in_channels", "out_channels"), (in_channels, out_channels), expected, strict=True
+        ):
+            if value is not None and value != graph:
+                of = " of the convolution whose transpose this is" if transposed else ""
+                raise ValueError(f"{call}: {name}={value}, but the graph{of} has {graph}")
+        if groups != 1:
+            raise ValueError(
+                f"{call}: groups={groups} with channels=; the graph already says which channels are joined"
+            )
+        return (*expected, 1)
+    counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+    found = {name: whole(call, name, value) for name, value in counts.items()}
+    for name, value in found.items():
+        if value < 1:
+            raise ValueError(f"{call}: {name} must be at least 1, got {value}")
+        if value % found["groups"]:
+            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}")
+    return found["in_channels"], found["out_channels"], found["groups"]
+
+
+def layer_padding(call: str, padding: Any, n: int, transposed: bool) -> Any:
+    """Padding as a layer keeps it: a name, a number a direction, or pairs."""
+    if isinstance(padding, str) and transposed:
+        raise ValueError(f"{call}: padding={padding!r} is for convolutions; give a transposed one numbers")
+    ones = (1,) * n
+    checked = pairs(call, padding, n, ones, ones, ones, ones)
+    if isinstance(padding, str):
+        return padding
+    if isinstance(padding, Sequence) and any(isinstance(side, Sequence) for side in padding):
+        return checked
+    return directions(call, "padding", padding, n)
+
+
+def layer_padding_mode(call: str, mode: Any, transposed: bool) -> str:
+    if mode not in PADDING_MODES:
+        raise ValueError(f"{call}: padding_mode must be one of {', '.join(map(repr, PADDING_MODES))}, got {mode!r}")
+    if transposed and mode != "zeros":
+        raise ValueError(f"{call}: padding_mode={mode!r} is for convolutions; a transposed one crops, with 'zeros'")
+    return str(mode)
+
+
+def layer_sizes(call: str, name: str, value: Any, n: int) -> Ints:
+    """A positive size in each direction, as one number or ``n``."""
+    found = directions(call, name, value, n)
+    for item in found:
+        if item < 1:
+            raise ValueError(f"{call}: {name} must be at least 1, got {value!r}")
+    return found

@@ -1,0 +1,242 @@
+"""What all layers are: a weight, a bias, the geometry, and the functional form that they call."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from .. import functional
+from .._planner.choice import check_engine
+from .._spec.call import directions, flag, positive
+from .._spec.channels import ChannelGraph
+from .._spec.layer import layer_channels, layer_padding, layer_padding_mode, layer_sizes
+
+Bias = bool | str
+
+
+class Layer(nn.Module):
+    """A convolution with its weight and bias; what the kinds share.
+
+    A class says the number of dimensions, ``_n``; a kind says its tile: ``tile`` is None where weights are shared.
+    """
+
+    _n: int
+    _transposed = False
+
+    weight: Tensor
+    bias: Tensor | None
+    edges: Tensor
+    tile: tuple[int, ...] | None = None
+
+    def __init__(
+        self,
+        in_channels: int | None,
+        out_channels: int | None,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
+        bias: Bias,
+        padding_mode: str,
+        device: Any,
+        *,
+        channels: ChannelGraph | None,
+        flip: bool,
+        engine: str,
+    ) -> None:
+        super().__init__()
+        name, n = type(self).__name__, self._n
+        check_engine(name, engine)
+        self.in_channels, self.out_channels, self.groups = layer_channels(
+            name, in_channels, out_channels, groups, channels, self._transposed
+        )
+        self.kernel_size = positive(name, "kernel_size", kernel_size, n)
+        self.stride = positive(name, "stride", stride, n)
+        self.dilation = positive(name, "dilation", dilation, n)
+        self.padding = layer_padding(name, padding, n, self._transposed)
+        self.padding_mode = layer_padding_mode(name, padding_mode, self._transposed)
+        self.channels = channels
+        self.flip = flag(name, "flip", flip)
+        self.engine = engine
+        if bias not in (True, False, "untied"):
+            raise ValueError(f"{name}: bias must be True, False or 'untied', got {bias!r}")
+        if channels is not None:
+            self.register_buffer("edges", torch.tensor(channels.edges, device=device))
+
+    # -- parameters --------------------------------------------------------------------------------------------------
+
+    def _make_parameters(self, bias: Bias, device: Any, dtype: Any) -> None:
+        self.weight = Parameter(torch.empty(self._weight_shape(), device=device, dtype=dtype))
+        if bias is False:
+            self.register_parameter("bias", None)
+        else:
+            places = self._bias_places() if bias == "untied" else ()
+            self.bias = Parameter(torch.empty((self.out_channels, *places), device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        tile = self.tile or ()
+        if self.channels is not None:
+            return (self.channels.n_edges, *tile, *self.kernel_size)
+        front, inner = self.out_channels, self.in_channels
+        if self._transposed:
+            front, inner = inner, front
+        return (front, *tile, inner // self.groups, *self.kernel_size)
+
+    def _bias_places(self) -> tuple[int, ...]:
+        """Where an untied bias has entries besides channels."""
+        if self.tile is None:
+            raise ValueError(f"{type(self).__name__}: bias='untied' needs a layer whose weight has a tile")
+        return self.tile
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias uniformly from ``[-b, b]``, ``b = 1 / sqrt(fan_in)``, as ``torch.nn.Conv2d`` does.
+
+        ``fan_in`` is the number of inputs that an output's kernel reads, of the graph's own edges where there is a graph. (Of a
+        transposed layer it is, as in PyTorch, that of the convolution whose transpose it is.)
+        """
+        taps = math.prod(self.kernel_size)
+        if self.channels is None:
+            inner = self.out_channels if self._transposed else self.in_channels
+            bound = 1 / math.sqrt(inner // self.groups * taps)
+            nn.init.uniform_(self.weight, -bound, bound)
+            if self.bias is not None:
+                nn.init.uniform_(self.bias, -bound, bound)
+            return
+        outputs = torch.as_tensor(self.channels.edges[1].copy(), device=self.weight.device)
+        fan_in = torch.bincount(outputs, minlength=self.channels.out_channels).clamp(min=1) * taps
+        bounds = fan_in.to(self.weight.dtype).rsqrt()
+        with torch.no_grad():
+            nn.init.uniform_(self.weight, -1, 1)
+            self.weight.mul_(bounds[outputs].reshape(-1, *(1 for _ in self.weight.shape[1:])))
+            if self.bias is not None:
+                nn.init.uniform_(self.bias, -1, 1)
+                own = bounds.mean().expand(self.out_channels) if self._transposed else bounds
+                self.bias.mul_(own.reshape(-1, *(1 for _ in self.bias.shape[1:])))
+
+    # -- calling -----------------------------------------------------------------------------------------------------
+
+    def forward(self, input: Tensor) -> Tensor:
+        convolve = getattr(functional, f"conv{self._n}d")
+        return convolve(
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
+            padding_mode=self.padding_mode, channels=self.channels, flip=self.flip, engine=self.engine,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        shown = [*self._leading_repr(), f"kernel_size={self.kernel_size}", f"stride={self.stride}"]
+        shown += [f"{name}={value!r}" for name, value, default in self._further_repr() if value != default]
+        if self.bias is None:
+            shown.append("bias=False")
+        elif self.bias.ndim > 1:
+            shown.append("bias='untied'")
+        return ", ".join(shown)
+
+    def _leading_repr(self) -> list[str]:
+        return [repr(self.channels)] if self.channels is not None else [f"{self.in_channels}, {self.out_channels}"]
+
+    def _further_repr(self) -> list[tuple[str, Any, Any]]:
+        """What is shown where it is not the default: name, value, default."""
+        return [
+            ("tile", self.tile, None),
+            ("padding", self.padding, (0,) * self._n),
+            ("dilation", self.dilation, (1,) * self._n),
+            ("groups", self.groups, 1),
+            ("padding_mode", self.padding_mode, "zeros"),
+            ("flip", self.flip, False),
+            ("engine", self.engine, "auto"),
+        ]
+
+    # -- other forms of the same function ----------------------------------------------------------------------------
+
+    def untie(self, tile: Any = None, *, input_size: Any = None) -> Layer:
+        """A tiled or local layer that computes the same function, and can then learn more.
+
+        Args:
+            tile: kernels that shall take turns, a multiple of the tile that the layer has; or
+            input_size: the size of the inputs, for a local layer with a kernel at each position.
+
+        Returns:
+            A new layer with its own copies of the weights. A tied bias stays tied.
+
+        Raises:
+            ValueError: neither or both are given, or the tile is not a multiple of the layer's.
+        """
+        from .conversion import untie
+
+        return untie(self, tile, input_size)
+
+    def to_dense(self) -> Layer:
+        """The layer without a channel graph that computes the same function: zeros where the graph has no edge.
+
+        NaN and infinity in channels that an output does not read pass through those zeros.
+
+        Raises:
+            ValueError: the layer has no graph.
+        """
+        from .conversion import to_dense
+
+        return to_dense(self)
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """A graph's edges are compared, not copied: they belong to the layer's kind, not to its training."""
+        key = prefix + "edges"
+        errors: list[str] = rest[-1]
+        if self.channels is not None and isinstance(loaded := state_dict.get(key), Tensor):
+            if (difference := _difference(torch.tensor(self.channels.edges), loaded.cpu())) is not None:
+                errors.append(f"{key}: the channel graph is another one: {difference}")
+            state_dict = {**state_dict, key: self.edges}
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class Transposed(Layer):
+    """A layer that is the transpose of a convolution: ``grad_input`` as a function."""
+
+    _transposed = True
+
+    def __init__(self, *arguments: Any, output_padding: Any, output_size: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        name = type(self).__name__
+        self.output_padding = directions(name, "output_padding", output_padding, self._n)
+        self.output_size = None if output_size is None else layer_sizes(name, "output_size", output_size, self._n)
+
+    def _bias_places(self) -> tuple[int, ...]:
+        if self.output_size is None:
+            raise ValueError(f"{type(self).__name__}: bias='untied' of a transposed layer needs output_size")
+        return self.output_size
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        """``output_size``, here or given to the layer, takes the place of ``output_padding``."""
+        convolve = getattr(functional, f"conv_transpose{self._n}d")
+        size = self.output_size if output_size is None else output_size
+        return convolve(
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding if size is None else 0,
+            self.groups, self.dilation, channels=self.channels, flip=self.flip, engine=self.engine, output_size=size,
+        )  # fmt: skip
+
+    def _further_repr(self) -> list[tuple[str, Any, Any]]:
+        own = [("output_padding", self.output_padding, (0,) * self._n), ("output_size", self.output_size, None)]
+        return super()._further_repr() + own
+
+
+def _difference(ours: Tensor, theirs: Tensor) -> str | None:
+    """The first difference between two lists of edges, in words; None if there is none."""
+    if theirs.shape[:1] != (2,) or theirs.ndim != 2:
+        return f"expected edges of shape {tuple(ours.shape)}, got {tuple(theirs.shape)}"
+    if torch.equal(ours, theirs):
+        return None
+    common = min(ours.shape[1], theirs.shape[1])
+    differing = (ours[:, :common] != theirs[:, :common]).any(dim=0).nonzero()
+    place = int(differing[0]) if differing.numel() else common
+
+    def edge(edges: Tensor) -> str:
+        return "none" if place >= edges.shape[1] else f"{int(edges[0, place])} -> {int(edges[1, place])}"
+
+    return f"edge {place} is {edge(theirs)} in the file and {edge(ours)} in the layer"

@@ -1,0 +1,209 @@
+"""Locally connected layers: a kernel for each position, nothing shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .._spec.call import output_sizes
+from .._spec.channels import ChannelGraph
+from .._spec.layer import layer_sizes
+from ._layer import Bias, Layer, Transposed
+
+__all__ = [
+    "LocalConv1d",
+    "LocalConv2d",
+    "LocalConv3d",
+    "LocalConvTranspose1d",
+    "LocalConvTranspose2d",
+    "LocalConvTranspose3d",
+]
+
+
+class _LocalConv(Layer):
+    input_size: tuple[int, ...] | None
+
+    def __init__(
+        self,
+        in_channels: int | None,
+        out_channels: int | None,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: Bias = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        input_size: Any,
+        channels: ChannelGraph | None = None,
+        flip: bool = False,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            channels=channels, flip=flip, engine=engine,
+        )  # fmt: skip
+        self._build(input_size, bias, device, dtype)
+
+    def _build(self, input_size: Any, bias: Bias, device: Any, dtype: Any) -> None:
+        self.input_size = layer_sizes(type(self).__name__, "input_size", input_size, self._n)
+        self.tile = self._positions(self.input_size)
+        self._make_parameters(bias, device, dtype)
+
+    def _positions(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
+        """The places that have a kernel: the output's size."""
+        return output_sizes(
+            type(self).__name__,
+            self._n,
+            input_size,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.padding_mode,
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        size = tuple(input.shape[-self._n :])
+        if size != self.input_size and input.ndim > self._n and self._positions(size) != self.tile:
+            raise ValueError(
+                f"{type(self).__name__}: input of size {size} has other positions than the layer's, "
+                f"which was made for input_size={self.input_size}"
+            )
+        return super().forward(input)
+
+    def _further_repr(self) -> list[tuple[str, Any, Any]]:
+        return [("input_size", self.input_size, None), *super()._further_repr()[1:]]
+
+
+class LocalConv2d(_LocalConv):
+    """A locally connected layer: as :class:`Conv2d`, with a kernel of its own for each position of the output.
+
+    (:func:`convarium.conv2d` has the formula, with the tile as large as the output; Goodfellow, Bengio, Courville, *Deep
+    Learning*, equation 9.9; Gregor and LeCun 2010; Taigman et al., *DeepFace*, CVPR 2014.)
+
+    Args:
+        in_channels, out_channels: numbers of channels (None where ``channels`` says them).
+        kernel_size, stride, padding, dilation, groups, padding_mode, device, dtype: as for :class:`Conv2d`.
+        bias: True, False, or ``"untied"``, one number for each position.
+        input_size: ``(height, width)`` of the inputs, which says how many positions there are. (:class:`LazyLocalConv2d`
+            takes it from the first input.)
+        channels: which inputs each output reads, in place of ``groups``.
+        flip, engine: as for :class:`Conv2d`.
+
+    Shape:
+        ``(batch, in_channels, height, width)`` to ``(batch, out_channels, out_h, out_w)``; or both without the batch.
+
+    Attributes:
+        weight: ``(out_channels, out_h, out_w, in_channels / groups, kernel_h, kernel_w)``, or with a graph
+            ``(edges, out_h, out_w, kernel_h, kernel_w)``
+        bias: ``(out_channels,)``, ``(out_channels, out_h, out_w)`` or None
+
+    Examples:
+        >>> import torch, convarium as cv
+        >>> layer = cv.nn.LocalConv2d(3, 8, 3, input_size=(9, 9))
+        >>> layer
+        LocalConv2d(3, 8, kernel_size=(3, 3), stride=(1, 1), input_size=(9, 9))
+        >>> layer(torch.randn(2, 3, 9, 9)).shape, layer.weight.shape
+        (torch.Size([2, 8, 7, 7]), torch.Size([8, 7, 7, 3, 3, 3]))
+    """
+
+    _n = 2
+
+
+class LocalConv1d(_LocalConv):
+    """A locally connected layer for signals; see :class:`LocalConv2d`."""
+
+    _n = 1
+
+
+class LocalConv3d(_LocalConv):
+    """A locally connected layer for volumes; see :class:`LocalConv2d`."""
+
+    _n = 3
+
+
+class _LocalConvTranspose(Transposed):
+    input_size: tuple[int, ...] | None
+
+    def __init__(
+        self,
+        in_channels: int | None,
+        out_channels: int | None,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: Bias = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        input_size: Any,
+        channels: ChannelGraph | None = None,
+        flip: bool = False,
+        engine: str = "auto",
+        output_size: Any = None,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            channels=channels, flip=flip, engine=engine, output_padding=output_padding, output_size=output_size,
+        )  # fmt: skip
+        self._build(input_size, bias, device, dtype)
+
+    def _build(self, input_size: Any, bias: Bias, device: Any, dtype: Any) -> None:
+        self.input_size = layer_sizes(type(self).__name__, "input_size", input_size, self._n)
+        self.tile = self._positions(self.input_size)
+        self._make_parameters(bias, device, dtype)
+
+    def _positions(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
+        return input_size
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        size = tuple(input.shape[-self._n :])
+        if size != self.input_size and input.ndim > self._n:
+            raise ValueError(f"{type(self).__name__}: input must be of size {self.input_size}, got {size}")
+        return super().forward(input, output_size)
+
+    def _further_repr(self) -> list[tuple[str, Any, Any]]:
+        return [("input_size", self.input_size, None), *super()._further_repr()[1:]]
+
+
+class LocalConvTranspose2d(_LocalConvTranspose):
+    """The transpose of a :class:`LocalConv2d` with the same weight: a kernel of its own for each position of the *input*.
+
+    Args:
+        input_size: ``(height, width)`` of this layer's inputs.
+        channels: the graph of the convolution whose transpose this is (``channels.out_channels == in_channels``).
+        others: as for :class:`ConvTranspose2d`.
+
+    Attributes:
+        weight: ``(in_channels, height, width, out_channels / groups, kernel_h, kernel_w)``, or with a graph
+            ``(edges, height, width, kernel_h, kernel_w)``
+        bias: ``(out_channels,)``, ``(out_channels, out_h, out_w)`` or None
+
+    Examples:
+        >>> import torch, convarium as cv
+        >>> cv.nn.LocalConvTranspose2d(8, 3, 2, stride=2, input_size=4)(torch.randn(2, 8, 4, 4)).shape
+        torch.Size([2, 3, 8, 8])
+    """
+
+    _n = 2
+
+
+class LocalConvTranspose1d(_LocalConvTranspose):
+    """The transpose of a :class:`LocalConv1d`; see :class:`LocalConvTranspose2d`."""
+
+    _n = 1
+
+
+class LocalConvTranspose3d(_LocalConvTranspose):
+    """The transpose of a :class:`LocalConv3d`; see :class:`LocalConvTranspose2d`."""
+
+    _n = 3

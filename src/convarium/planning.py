@@ -1,0 +1,122 @@
+"""What will run, and why, before it runs: shapes alone make a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ._engines import ENGINES
+from ._planner.choice import check_engine
+from ._planner.plan import Plan, plan
+from ._spec import call as _call
+from ._spec.channels import ChannelGraph
+
+__all__ = ["Plan", "engines", "plan1d", "plan2d", "plan3d"]
+
+Size = int | Sequence[int]
+Padding = int | str | Sequence[int] | Sequence[tuple[int, int]]
+
+
+def engines() -> dict[str, str]:
+    """The engines that ``engine=`` takes, and what each does, in one line.
+
+    Examples:
+        >>> import convarium as cv
+        >>> for name, summary in cv.engines().items():
+        ...     print(f"{name:10}  {summary}")
+        aten        torch's own convolution; a small tile as one strided call for each of its kernels
+        matmul      windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph
+        definition  windows, Hadamard products and sums, as the formula is written; the judge of the others
+    """
+    return {name: engine.SUMMARY for name, engine in ENGINES.items()}
+
+
+def plan2d(
+    input_size: Sequence[int],
+    weight_size: Sequence[int],
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    *,
+    padding_mode: str = "zeros",
+    channels: ChannelGraph | None = None,
+    flip: bool = False,
+    engine: str = "auto",
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> Plan:
+    """How :func:`convarium.conv2d` of an input and a weight of these shapes, and its two gradients, will run.
+
+    Args:
+        input_size, weight_size: shapes, as the tensors of :func:`convarium.conv2d` have them.
+        dtype, device: of the tensors.
+        others: as for :func:`convarium.conv2d`.
+
+    Examples:
+        >>> import convarium as cv
+        >>> print(cv.plan2d((32, 64, 30, 30), (64, 28, 28, 64, 3, 3)))
+        local convolution, 2-D, float32 on cpu
+          input       (32, 64, 30, 30)
+          weight      (64, 28, 28, 64, 3, 3), ChannelGraph(64 -> 64, dense, 4096 edges)
+          output      (32, 64, 28, 28)
+          each map    1.85 GFLOP, 129.4 MB moved at least, 14.3 FLOP/B, 28.9 M parameters
+          engine      matmul (windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph)
+          because     windows as a matrix: the portable way for any tile and any channel graph
+          not aten: 784 kernels take turns, each a call of its own; the most is 16
+          not definition: never chosen: it is the slow judge of the others
+    """
+    arguments = (stride, padding, dilation, groups, padding_mode, channels, flip)
+    return _plan("plan2d", 2, input_size, weight_size, arguments, engine, dtype, device)
+
+
+def plan1d(
+    input_size: Sequence[int],
+    weight_size: Sequence[int],
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    *,
+    padding_mode: str = "zeros",
+    channels: ChannelGraph | None = None,
+    flip: bool = False,
+    engine: str = "auto",
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> Plan:
+    """How :func:`convarium.conv1d` will run; see :func:`plan2d`."""
+    arguments = (stride, padding, dilation, groups, padding_mode, channels, flip)
+    return _plan("plan1d", 1, input_size, weight_size, arguments, engine, dtype, device)
+
+
+def plan3d(
+    input_size: Sequence[int],
+    weight_size: Sequence[int],
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    *,
+    padding_mode: str = "zeros",
+    channels: ChannelGraph | None = None,
+    flip: bool = False,
+    engine: str = "auto",
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> Plan:
+    """How :func:`convarium.conv3d` will run; see :func:`plan2d`."""
+    arguments = (stride, padding, dilation, groups, padding_mode, channels, flip)
+    return _plan("plan3d", 3, input_size, weight_size, arguments, engine, dtype, device)
+
+
+def _plan(
+    name: str, n: int, input: Any, weight: Any, arguments: Any, engine: str, dtype: torch.dtype, device: str
+) -> Plan:
+    check_engine(name, engine)
+    input_size = _call.shape(name, "input_size", input)
+    call = _call.convolution(name, n, input_size, _call.shape(name, "weight_size", weight), None, *arguments)
+    batch = input_size[0] if len(input_size) == n + 2 else 1
+    return plan(call.problem(batch, dtype, torch.device(device).type), engine)
