@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .._engines import ENGINES
 from .._spec.problem import Map, Problem, result_shape
+from .._spec.tensors import autocasting
 from .choice import choose
 
 

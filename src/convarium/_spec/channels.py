@@ -45,7 +45,8 @@ class ChannelGraph:
 
     in_channels: int
     out_channels: int
-    text: str
+    text: str  # the edges: "g:4" four groups, "i:8" eight interlaced, "e:..." the bits of the mask
+    n_edges: int  # of kernels in a layer with this graph (at each place of its tile)
 
     @classmethod
     def dense(cls, in_channels: int, out_channels: int) -> ChannelGraph:
@@ -56,7 +57,7 @@ class ChannelGraph:
     def groups(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
         """``groups`` blocks side by side, as ``torch.nn.Conv2d(groups=...)``: ``parents(j)`` is the block of ``j``."""
         _check_groups("ChannelGraph.groups", in_channels, out_channels, groups)
-        return cls(in_channels, out_channels, f"g:{groups}")
+        return cls(in_channels, out_channels, f"g:{groups}", in_channels * out_channels // groups)
 
     @classmethod
     def depthwise(cls, channels: int, multiplier: int = 1) -> ChannelGraph:
@@ -74,7 +75,7 @@ class ChannelGraph:
         _check_groups("ChannelGraph.interlaced", in_channels, out_channels, groups)
         if groups == 1 or in_channels == out_channels == groups:
             return cls.groups(in_channels, out_channels, groups)
-        return cls(in_channels, out_channels, f"i:{groups}")
+        return cls(in_channels, out_channels, f"i:{groups}", in_channels * out_channels // groups)
 
     @classmethod
     def from_edges(
@@ -132,12 +133,7 @@ class ChannelGraph:
             if np.array_equal(regular.mask(), mask):
                 return regular
         bits = base64.b64encode(np.packbits(mask).tobytes()).decode("ascii")
-        return cls(inputs, outputs, f"e:{bits}")
-
-    @property
-    def n_edges(self) -> int:
-        """The number of edges: of kernels in a layer with this graph (at each place of its tile)."""
-        return int(_edges(self).shape[1])
+        return cls(inputs, outputs, f"e:{bits}", int(reads.sum()))
 
     @property
     def edges(self) -> Indices:

@@ -33,7 +33,7 @@ def check_tensors(call: str, **tensors: object) -> None:
 def autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
     """The tensors in autocast's dtype where it is on, as for ``conv2d``; float64 and complex numbers stay as they are."""
     device = next((tensor.device.type for tensor in tensors if isinstance(tensor, Tensor)), "cpu")
-    if not torch.is_autocast_enabled(device):
+    if not autocasting(device):
         return tensors
     dtype = torch.get_autocast_dtype(device)
     return tuple(
@@ -42,3 +42,8 @@ def autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
         else tensor
         for tensor in tensors
     )
+
+
+def autocasting(device: str) -> bool:
+    """Whether autocast is on for this type of device."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)

@@ -1,0 +1,126 @@
+"""Every engine agrees with the definition on random members of the family, in all three maps and every dtype."""
+
+import math
+
+import pytest
+import torch
+
+from convarium._engines import ENGINES, definition, matmul
+from convarium._spec.problem import MAPS, result_shape
+from family import Case, random_case, seeds
+
+CHUNK = 20  # cases a test
+ROUNDING = {torch.bfloat16: 2**-8, torch.float32: 2**-23, torch.complex64: 2**-22, torch.float64: 2**-52}
+
+
+def operands(case: Case, dtype=None):
+    input, weight, output = case.tensors(dtype)
+    return {"forward": (input, weight), "grad_input": (output, weight), "grad_weight": (input, output)}
+
+
+def check(engine: str, case: Case) -> None:
+    """The engine's three maps against the definition in float64, to the rounding of the case's dtype."""
+    problem = case.problem()
+    wide = torch.complex128 if case.dtype.is_complex else torch.float64
+    exact = operands(case, wide)
+    for map, (a, b) in operands(case).items():
+        got = getattr(ENGINES[engine], map)(problem, a, b)
+        oracle = getattr(definition, map)
+        expected = oracle(case.problem(wide), *exact[map])
+        real = case.problem(torch.float64)
+        most = oracle(real, *(t.abs().double() for t in exact[map]))  # the sum of the products' sizes
+        assert got.shape == result_shape(map, problem), f"{engine} {map} {case}"
+        assert got.dtype == case.dtype, f"{engine} {map} {case}"
+        depth = math.prod(problem.kernel_size) * problem.wiring.in_channels * math.prod(problem.output_size)
+        allowed = ROUNDING[case.dtype] * (2 + math.sqrt(depth)) * most + 1e-300
+        error = (got.to(wide) - expected).abs()
+        assert bool((error <= allowed).all()), (
+            f"{engine} {map} {case}: off by {(error / allowed).max():.3g} of what is allowed"
+        )
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "definition"])
+@pytest.mark.parametrize("chunk", seeds(20, 100))
+def test_engine_agrees_with_the_definition(engine, chunk):
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        case = random_case(seed, least_batch=1)
+        if ENGINES[engine].supports(case.problem()) is None:
+            check(engine, case)
+
+
+def test_the_check_sees_a_broken_engine(monkeypatch):
+    def broken(problem, input, weight):
+        output = definition.forward(problem, input, weight)
+        output.flatten()[-1] *= 1.001
+        return output
+
+    monkeypatch.setattr(matmul, "forward", broken)
+    case = next(case for case in map(random_case, range(1, 100)) if case.dtype == torch.float32)
+    with pytest.raises(AssertionError, match="of what is allowed"):
+        check("matmul", case)
+
+
+@pytest.mark.parametrize("workspace", [1, 100, 1000])
+def test_matmul_agrees_however_small_its_pieces(monkeypatch, workspace):
+    monkeypatch.setattr(matmul, "WORKSPACE", workspace)
+    matmul._pieces.cache_clear()
+    for seed in seeds(60, 300):
+        case = random_case(seed, torch.float64, least_batch=1)
+        check("matmul", case)
+    matmul._pieces.cache_clear()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_same_call_same_bits(engine):
+    for seed in seeds(40, 200):
+        case = random_case(seed, least_batch=1)
+        problem = case.problem()
+        if ENGINES[engine].supports(problem) is not None:
+            continue
+        for map, (a, b) in operands(case).items():
+            first, second = (getattr(ENGINES[engine], map)(problem, a, b) for _ in range(2))
+            assert torch.equal(first, second), f"{engine} {map} {case}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nan_reaches_its_receptive_field_and_nothing_else(engine, value):
+    """In any operand; torch's own convolution promises it of an input only, where there is padding."""
+    for seed in seeds(60, 300):
+        case = random_case(seed, torch.float64, least_batch=1)
+        problem = case.problem()
+        if ENGINES[engine].supports(problem) is not None:
+            continue
+        promised = getattr(ENGINES[engine], "caveat", lambda problem: None)(problem) is None
+        for map, pair in operands(case).items():
+            for which in (0, 1):
+                if not promised and (map, which) not in (("forward", 0), ("grad_weight", 0)):
+                    continue
+                marked, plain = [t.clone() for t in pair], [torch.ones_like(t) for t in pair]
+                place = seed % marked[which].numel()
+                marked[which].view(-1)[place] = value
+                plain[which].zero_().view(-1)[place] = 1
+                reached = getattr(definition, map)(problem, *plain) != 0
+                got = getattr(ENGINES[engine], map)(problem, *marked)
+                assert torch.equal(~got.isfinite(), reached), f"{engine} {map} operand {which} {case}"
+
+
+def test_maps_are_adjoint():
+    """<forward(v, w), z> = <v, grad_input(z, w)> = <w, grad_weight(v, z)>: the three share one list of products."""
+    for seed in seeds(200, 2000):
+        case = random_case(seed, torch.float64, least_batch=1)
+        problem = case.problem()
+        input, weight, output = case.tensors()
+        for engine in (matmul, definition):
+            sums = [
+                (engine.forward(problem, input, weight) * output).sum(),
+                (engine.grad_input(problem, output, weight) * input).sum(),
+                (engine.grad_weight(problem, input, output) * weight).sum(),
+            ]
+            torch.testing.assert_close(sums[0], sums[1], msg=f"{case}")
+            torch.testing.assert_close(sums[0], sums[2], msg=f"{case}")
+
+
+def test_every_map_is_an_engines_duty():
+    for engine in ENGINES.values():
+        assert all(callable(getattr(engine, map)) for map in MAPS)
