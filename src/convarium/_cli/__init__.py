@@ -1,1 +1,61 @@
-def main() -> None: ...
+"""The command line, ``convarium`` or ``python -m convarium``: one command a file.
+
+Exit codes: 0 done; 2 something given cannot be used (one line on standard error says what); 130 stopped by Ctrl-C, 143 by SIGTERM
+(what was finished until then is in the run folder, whole); 1 a fault of our own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main", "run"]
+
+
+def main() -> None:
+    """The entry point: run the command and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code. Whatever fails, fails with one line on standard error."""
+    try:
+        from .app import command
+        from .stopping import Stopped
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich", "click"):
+            raise
+        return _say(f"{error.name} is not installed: pip install 'convarium[train]'", 2)
+    try:
+        return int(command().main(list(arguments), prog_name="convarium", standalone_mode=False) or 0)
+    except Stopped as stop:
+        return _say(str(stop), stop.code)
+    except KeyboardInterrupt:
+        return _say("stopped by Ctrl-C", 130)
+    except Exception as error:
+        return _fail(error)
+
+
+def _fail(error: Exception) -> int:
+    from .._train.failures import InputError
+
+    if isinstance(error, InputError):
+        return _say(str(error), 2)
+    if callable(usage := getattr(error, "format_message", None)):
+        return _say(f"{usage()} (convarium --help shows what there is)", 2)
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{(error.strerror or str(error)).lower()}", 2)
+    if os.environ.get("CONVARIUM_TRACEBACK"):
+        raise error
+    return _say(f"a fault of our own, {type(error).__name__}: {error} (CONVARIUM_TRACEBACK=1 shows where)", 1)
+
+
+def _say(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    print(f"convarium: {line}", file=sys.stderr)
+    return code

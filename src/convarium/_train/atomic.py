@@ -1,0 +1,46 @@
+"""Writing a file so that under its name there is always all of it or none: written beside, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from .failures import why
+
+SUFFIX = ".unfinished"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path``, making its folder. A kill or a full disk leaves what was there before.
+
+    Raises:
+        InputError: if the system does not let us write there.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+        _settle(path.parent)
+    except OSError as error:
+        raise why(path, error) from None
+
+
+def _settle(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system has a way to ask for it."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

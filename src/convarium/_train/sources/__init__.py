@@ -1,0 +1,66 @@
+"""Where images come from. ``load`` tells the formats apart; each format is a file.
+
+============================  =====================================================================================
+``digits``                    scikit-learn's handwritten digits: 1,797 images of 8 x 8, inside its package
+a folder with sub-folders     one sub-folder a class, named like the class, with images inside
+a folder with IDX files       MNIST's: ``train-images-idx3-ubyte`` and its labels, ``t10k-...`` as test set, ``.gz`` or not
+an IDX image file             its labels beside it, or given
+``.npz``                      ``x`` and ``y`` (and ``names``), or ``x_train``, ``y_train``, ``x_test``, ``y_test``
+============================  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..failures import InputError
+from ..samples import Samples, check_classes
+from . import arrays, digits, folder, idx
+
+DIGITS = "digits"
+
+
+def load(
+    data: str, labels: str | None = None, size: tuple[int, int] | None = None, colour: int | None = None
+) -> Samples:
+    """Read labelled images.
+
+    Args:
+        data: ``"digits"`` or a path.
+        labels: the label file, for an IDX image file only.
+        size: bring every image to this height and width; None chooses (see ``samples.default_size``).
+        colour: the number of channels to bring images to, 1 or 3; None chooses.
+
+    Raises:
+        InputError: if it is none of the formats, or damaged; the message is one line.
+    """
+    path = Path(data).expanduser()
+    if labels is not None and (data == DIGITS or path.is_dir() or path.suffix == ".npz"):
+        raise InputError(f"{data}: a label file belongs to an IDX image file only")
+    if data == DIGITS:
+        samples = digits.read(size)
+    elif path.is_dir():
+        samples = idx.read_folder(path, size) if idx.is_folder(path) else folder.read(path, size, colour)
+    elif not path.exists():
+        raise InputError(f"{data}: no such file or folder")
+    elif path.suffix == ".npz":
+        samples = arrays.read(path, size)
+    elif idx.looks_like(path):
+        samples = idx.read_pair(path, None if labels is None else Path(labels).expanduser(), size)
+    else:
+        raise InputError(f"{data}: not a folder of classes, an .npz or an IDX file")
+    if colour is not None and samples.images.shape[1] != colour:
+        samples = _recolour(samples, colour)
+    return check_classes(samples)
+
+
+def _recolour(samples: Samples, colour: int) -> Samples:
+    """Grey to three equal channels, or three channels to their luminance as Pillow weighs it."""
+    if colour == 1:
+        weights = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
+        images = (samples.images * weights).sum(1, keepdim=True)
+    else:
+        images = samples.images.expand(-1, colour, -1, -1).contiguous()
+    return Samples(images, samples.labels, samples.names, samples.origin, samples.held_out)
