@@ -30,7 +30,7 @@ from .._spec.spans import Span, spans
 from .._spec.wiring import Bicliques
 
 SUMMARY = "windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph"
-WORKSPACE = 16 * 2**20  # bytes that the matrices of one piece may take
+WORKSPACE = 6 * 2**20  # bytes of the matrices of one piece; with what torch copies on the way, up to ten times that
 
 
 def supports(problem: Problem) -> str | None:

@@ -1,0 +1,53 @@
+"""Checks of single arguments: the message names the argument, what was expected and what came."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def option(call: str, name: str, value: object, valid: Sequence[str]) -> None:
+    listed = ", ".join(repr(entry) for entry in valid)
+    if not isinstance(value, str):
+        raise TypeError(f"{call}: {name} must be one of {listed}; received {type(value).__name__} {value!r}")
+    if value not in valid:
+        raise ValueError(f"{call}: {name} must be one of {listed}; received {value!r}")
+
+
+def one_axis(call: str, name: str, value: object, rank: int) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{call}: {name} must be an integer; received bool {value!r}")
+    try:
+        axis = operator.index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise TypeError(f"{call}: {name} must be an integer; received {type(value).__name__} {value!r}") from error
+    if not -rank <= axis < rank:
+        has = f"{-rank}..{rank - 1}" if rank else "none"
+        raise ValueError(f"{call}: {name} {axis} is out of range: with {rank} dimensions the axes are {has}")
+    return axis % rank
+
+
+def number(call: str, name: str, value: object, *, positive: bool) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{call}: {name} must be a number; received {type(value).__name__} {value!r}")
+    if not 0 <= value < math.inf or (positive and value == 0):
+        expected = "positive and finite" if positive else "finite, 0 or more"
+        raise ValueError(f"{call}: {name} must be {expected}; received {value!r}")
+    return float(value)
+
+
+def whole(call: str, name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{call}: {name} must be an integer; received {type(value).__name__} {value!r}")
+    if (count := operator.index(value)) < least:
+        raise ValueError(f"{call}: {name} must be {least} or more; received {count}")
+    return count
+
+
+def flag(call: str, name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{call}: {name} must be True or False; received {type(value).__name__} {value!r}")
+    return value
