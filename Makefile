@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(RUN)/pytest -n 2
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all lint bench format clean
 
 demo: ## train a network of each kind of convolution on handwritten digits
 	$(PYTHON) tools/environment.py train
@@ -22,6 +22,10 @@ lint: ## format, lints and types
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
+
+bench: ## what a call and an import cost
+	$(PYTHON) tools/environment.py train test
+	$(RUN)/python -m benchmarks
 
 format:
 	$(PYTHON) tools/environment.py train test lint

@@ -2,25 +2,32 @@
 
 Functions (:func:`conv2d` and its kin) and layers (:mod:`convarium.nn`) have the argument order of PyTorch's. The rank of the
 weight says how kernels are shared, a :class:`ChannelGraph` says which channels are joined, :mod:`convarium.grad` has the two
-gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`plan2d` what will run and why.
+gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`plan2d` what will run and why;
+:func:`convolve` and :func:`correlate` are for signals, NumPy in and out.
 """
 
 from . import grad, matrix, nn
 from ._spec.channels import ChannelGraph
 from .functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .planning import Plan, engines, plan1d, plan2d, plan3d
+from .signal import FunctionConvolution, choose_method, convolve, convolve_functions, correlate, weighted_average
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ChannelGraph",
+    "FunctionConvolution",
     "Plan",
+    "choose_method",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "convolve",
+    "convolve_functions",
+    "correlate",
     "engines",
     "grad",
     "matrix",
@@ -28,4 +35,5 @@ __all__ = [
     "plan1d",
     "plan2d",
     "plan3d",
+    "weighted_average",
 ]

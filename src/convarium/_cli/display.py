@@ -213,8 +213,8 @@ def remarks(run: RunFolder, table_: list[Row]) -> list[str]:
         if (placeless := TASKS[task].placeless) is not None:
             best = 100 * placeless(len(run.card.names))
             lines.append(
-                f"{task}: who knows both images but not which is where gets about {best:.0f} % right; what shared kernels get above it "
-                "they owe to borders, where windows meet the edge or both images."
+                f"{task}: who knows both images but not which is where gets about {best:.0f} % right; "
+                "what shared kernels get above it they owe to borders, where windows meet the edge or both images."
             )
     seeds = table_[0].seeds
     if seeds > 1:

@@ -12,14 +12,14 @@ from .choice import choose
 
 
 def run(map: Map, problem: Problem, a: Tensor, b: Tensor, engine: str) -> Tensor:
-    """``map`` of ``a`` and ``b``; no numbers (an empty batch) give zeros without an engine."""
+    """``map`` of ``a`` and ``b``, contiguous; no numbers (an empty batch) give zeros without an engine."""
     chosen = ENGINES[choose(problem, engine).engine]
     if problem.batch == 0:
         return a.new_zeros(result_shape(map, problem))
     compute = getattr(chosen, map)
-    if torch.is_autocast_enabled(
-        problem.device
-    ):  # the face has cast already; products inside an engine stay as they are
-        with torch.autocast(problem.device, enabled=False):
-            return compute(problem, a, b)
-    return compute(problem, a, b)
+    if not autocasting(problem.device):
+        return compute(problem, a, b).contiguous()
+    with torch.autocast(
+        problem.device, enabled=False
+    ):  # the face has cast already; products in an engine stay as they are
+        return compute(problem, a, b).contiguous()

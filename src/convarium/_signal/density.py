@@ -43,11 +43,11 @@ def check(call: str, w: Tensor, axis: int, tolerance: float) -> None:
     at = far.nonzero()[0].tolist()
     total = float(sums[tuple(at)])
     by = f"{1 - total:.3g} short" if total < 1 else f"{total - 1:.3g} too much"
-    where = f"w{_index([*at[:axis], ':', *at[axis:]])}" if at else "w"
+    where = f"w{_index([*map(str, at[:axis]), ':', *map(str, at[axis:])])}" if at else "w"
     divisor = "w.sum()" if w.dim() == 1 else f"w.sum({axis}, keepdims=True)"
     fit = f"; w / {divisor} would fit" if bool((sums > 0).all()) else ""
     raise ValueError(f"{call}: w must be a density, with sum 1; {where} sums to {total:.6g}, {by}{fit}")
 
 
-def _index(at: list[int]) -> str:
+def _index(at: list[str]) -> str:
     return f"[{', '.join(map(str, at))}]"

@@ -1,0 +1,1 @@
+"""What a call and an import cost: ``python -m benchmarks``."""
