@@ -597,3 +597,13 @@ def test_untie_keeps_a_bias_of_the_tile(seed):
     local = layer.untie(input_size=p.size)
     assert local.bias.shape == (p.graph.out_channels, *p.output)
     same(local(v), layer(v), p)
+
+
+def test_untie_refuses_a_tile_in_which_the_old_one_does_not_repeat():
+    """Of 3 kernels in the place of 2 that take turns, the position after them would find the wrong one."""
+    layer = cv.nn.TiledConv1d(1, 1, 2, tile=2, bias=False, dtype=torch.float64)
+    with pytest.raises(ValueError, match="not a multiple"):
+        layer.untie(3)
+    v = torch.ones(1, 6, dtype=torch.float64)
+    differs(cv.conv1d(v, repeated(layer.weight, 1, (2,), (3,))), layer(v), "tile of 3")
+    same(cv.conv1d(v, repeated(layer.weight, 1, (2,), (4,))), layer(v), "tile of 4")

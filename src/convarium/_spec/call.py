@@ -24,7 +24,7 @@ Pairs = tuple[tuple[int, int], ...]
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 PADDING_NAMES = ("valid", "same", "full")
 
-_LARGEST = 2**63 - 1
+_LARGEST = 2**60  # elements: no more than bytes that an address can count
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,12 @@ def convolution(
     mode = _mode(call, padding_mode, pads, size)
     output = _outputs(call, size, kernel, stride, dilation, pads)
     _tile_fits(call, tile, output)
+    padded = tuple(length + before + after for length, (before, after) in zip(size, pads, strict=True))
+    _fits_memory(call, input=(*input[:-n], *padded), output=(*input[: -n - 1], out_channels, *output))
     if bias is not None:
         _bias(call, bias, out_channels, tile, shared, "tile")
     if mode is not None:
-        size = tuple(length + before + after for length, (before, after) in zip(size, pads, strict=True))
+        size = padded
     return Call(
         input_size=size,
         kernel_size=kernel,
@@ -161,6 +163,7 @@ def transposed(
                 f"{call}: padding {pads} leaves an output of size {sizes}; it crops more than input {_shape(input)} makes"
             )
     _tile_fits(call, tile, size, "input")
+    _fits_memory(call, output=(*input[: -n - 1], in_channels, *sizes))
     if bias is not None:
         _bias(call, bias, in_channels, sizes, False, "output_size")
     return Call(
@@ -441,7 +444,8 @@ def check_output(name: str, call: Call, input: Ints, grad_output: Ints) -> None:
         )
 
 
-def overflow(call: str, name: str, shape: Ints, itemsize: int) -> None:
-    """Refuse a tensor that no memory can hold, before anything is allocated."""
-    if math.prod(shape) * itemsize > _LARGEST:
-        raise ValueError(f"{call}: {name} of shape {_shape(shape)} would be larger than any memory")
+def _fits_memory(call: str, **shapes: Ints) -> None:
+    """Refuse a tensor that no memory can hold, before anything is allocated; symbolic sizes are left to their program."""
+    for name, shape in shapes.items():
+        if all(type(length) is int for length in shape) and math.prod(shape) > _LARGEST:
+            raise ValueError(f"{call}: an {name} of shape {_shape(shape)} is larger than memory can be")

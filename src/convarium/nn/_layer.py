@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -108,12 +109,14 @@ class Layer(nn.Module):
             if self.bias is not None:
                 nn.init.uniform_(self.bias, -bound, bound)
             return
-        outputs = torch.as_tensor(self.channels.edges[1].copy(), device=self.weight.device)
-        fan_in = torch.bincount(outputs, minlength=self.channels.out_channels).clamp(min=1) * taps
-        bounds = fan_in.to(self.weight.dtype).rsqrt()
+        outputs = self.channels.edges[1]
+        fan_in = np.maximum(np.bincount(outputs, minlength=self.channels.out_channels), 1) * taps
+        bounds = torch.tensor(fan_in**-0.5, dtype=self.weight.dtype, device=self.weight.device)
         with torch.no_grad():
             nn.init.uniform_(self.weight, -1, 1)
-            self.weight.mul_(bounds[outputs].reshape(-1, *(1 for _ in self.weight.shape[1:])))
+            self.weight.mul_(
+                bounds[torch.tensor(outputs, device=bounds.device)].reshape(-1, *(1 for _ in self.weight.shape[1:]))
+            )
             if self.bias is not None:
                 nn.init.uniform_(self.bias, -1, 1)
                 own = bounds.mean().expand(self.out_channels) if self._transposed else bounds
