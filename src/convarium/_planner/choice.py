@@ -1,11 +1,13 @@
 """Which engine runs a problem, and why.
 
 The rule, until engines compete by cost: torch's own convolution where few kernels are shared by many positions, windows as a
-matrix everywhere else. The definition is never chosen; it is asked for.
+matrix everywhere else, also where the calls that a tile would be split into are small. The definition is never chosen; it is
+asked for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +19,9 @@ _PREFERENCE = (
     ("aten", "few kernels serve many positions, as torch's convolution is made for"),
     ("matmul", "windows as a matrix: the portable way for any tile and any channel graph"),
 )
+SMALL_CALL = (
+    2**20
+)  # multiply-adds: below this a call of torch's convolution for each kernel of a tile takes longer than matmul
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,9 @@ def choose(problem: Problem, requested: str = "auto") -> Choice:
             requested, "asked for by name", tuple((name, "not asked for") for name in ENGINES if name != requested)
         )
     refusals = {name: engine.supports(problem) for name, engine in ENGINES.items()}
+    kernels = math.prod(problem.tile)
+    if refusals["aten"] is None and kernels > 1 and problem.multiply_adds < kernels * SMALL_CALL:
+        refusals["aten"] = f"{kernels} kernels take turns, and a call for each would be small"
     name, reason = next((name, reason) for name, reason in _PREFERENCE if refusals[name] is None)
     others = {other: refusals[other] or f"{name} is preferred" for other in ENGINES if other != name}
     if refusals.get("definition", "") is None:
