@@ -6,6 +6,8 @@ is in ``docs/lecture.md``, which names the test of each.
 
 import itertools
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import sympy
 import torch
 
 import convarium as cv
-from convarium.signal import convolve, convolve_functions, correlate, weighted_average
+from convarium import convolve, convolve_functions, correlate, weighted_average
 
 
 def numbers(*rows):
@@ -49,6 +51,9 @@ def different(actual, expected):
 
 def turned(kernel):
     return kernel.flip(-2, -1)
+
+
+with_every_engine = pytest.mark.parametrize("engine", cv.engines())
 
 
 # -- The convolution operation: the plane's track ----------------------------------------------------------------------
@@ -326,15 +331,16 @@ def test_channel_dependencies_compose():
         assert clc.is_full == (8 / groups >= 4)
 
 
-def test_first_window_takes_kernel_1():
+@with_every_engine
+def test_first_window_takes_kernel_1(engine):
     """Printed: s % l + 1, by which window 1 takes kernel 2. Meant: (s - 1) % l + 1."""
     s, l = from_1(5), 2  # noqa: E741 - the lecture's own letter
     assert [(s - 1) % l + 1 for s in s] == [1, 2, 1, 2, 1]
     assert [s % l + 1 for s in s] == [2, 1, 2, 1, 2]
     takes_turns = torch.tensor([[[[1.0]], [[2.0]]]], dtype=torch.float64)  # kernel r is the number r
-    same(cv.conv1d(line(1, 1, 1, 1, 1), takes_turns), line(1, 2, 1, 2, 1))
+    same(cv.conv1d(line(1, 1, 1, 1, 1), takes_turns, engine=engine), line(1, 2, 1, 2, 1))
     every = numbers(1, 2, 3, 4, 5).reshape(1, 5, 1, 1)  # l = 5, the output's size: as printed 2, 3, 4, 5, 1
-    same(cv.conv1d(line(1, 1, 1, 1, 1), every), line(1, 2, 3, 4, 5))
+    same(cv.conv1d(line(1, 1, 1, 1, 1), every, engine=engine), line(1, 2, 3, 4, 5))
 
 
 def by_the_local_slide(v, w, l, output, phase):  # noqa: E741
@@ -347,17 +353,18 @@ def by_the_local_slide(v, w, l, output, phase):  # noqa: E741
     return z
 
 
+@with_every_engine
 @pytest.mark.parametrize("tile", [1, 2, 3, 4])
-def test_local_slide_has_the_tiled_formula(tile):
+def test_local_slide_has_the_tiled_formula(tile, engine):
     """With (s - 1) % l + 1 it is tiled convolution: shared for l = 1, local when l is the output's size, 4 here."""
     v, w = normal(2, 5, 5), normal(3, tile, tile, 2, 2, 2, seed=1)
     meant = by_the_local_slide(v, w, tile, (4, 4), lambda s, l: (s - 1) % l + 1)  # noqa: E741
     printed = by_the_local_slide(v, w, tile, (4, 4), lambda s, l: s % l + 1)  # noqa: E741
-    same(cv.conv2d(v, w), meant)
+    same(cv.conv2d(v, w, engine=engine), meant)
     (same if tile == 1 else different)(printed, meant)
     same(cv.conv2d(v, torch.roll(w, (-1, -1), (1, 2))), printed)  # the printed one has every kernel a place too early
     if tile == 1:
-        same(cv.conv2d(v, w[:, 0, 0]), meant)
+        same(cv.conv2d(v, w[:, 0, 0], engine=engine), meant)
     if tile == 4:
         own = [[(v[:, s : s + 2, t : t + 2] * w[:, s, t]).sum((1, 2, 3)) for t in range(4)] for s in range(4)]
         same(torch.stack([torch.stack(row, -1) for row in own], -2), meant)
@@ -498,32 +505,34 @@ def int_planes(seed):
     return [torch.randint(-9, 10, (1, 1, n, n), generator=generator).double() for n in (3, 2, 2)]
 
 
-def test_example_forward():
+@with_every_engine
+def test_example_forward(engine):
     assert o_.expand() == FORWARD.expand()
-    same(cv.conv2d(X, F), plane([37, 47], [67, 77]))
+    same(cv.conv2d(X, F, engine=engine), plane([37, 47], [67, 77]))
     for seed in range(20):
         x, f, g = int_planes(seed)
-        same(cv.conv2d(x, f), value(FORWARD, x, f, g))
+        same(cv.conv2d(x, f, engine=engine), value(FORWARD, x, f, g))
 
 
-def test_example_filter_gradient():
+@with_every_engine
+def test_example_filter_gradient(engine):
     assert by(F_).expand() == FILTER_GRADIENT.expand()
-    same(cv.grad.conv2d_weight(X, (1, 1, 2, 2), G), plane([85, 111], [163, 189]))
+    same(cv.grad.conv2d_weight(X, F.shape, G, engine=engine), plane([85, 111], [163, 189]))
     for seed in range(20):
         x, f, g = int_planes(seed)
-        same(cv.grad.conv2d_weight(x, f.shape, g), value(FILTER_GRADIENT, x, f, g))
+        same(cv.grad.conv2d_weight(x, f.shape, g, engine=engine), value(FILTER_GRADIENT, x, f, g))
 
 
-@pytest.mark.parametrize("place", list(itertools.product(from_1(3), from_1(3))), ids=lambda ij: "x{}{}".format(*ij))
+@pytest.mark.parametrize("place", [*itertools.product(from_1(3), from_1(3))], ids=lambda place: "x{}{}".format(*place))
 def test_example_input_gradient_all_nine_terms(place):
     i, j = (index - 1 for index in place)
     assert is_zero(by(x_)[i, j] - INPUT_GRADIENT[i, j])
-    by_hand = numbers([5, 16, 12], [22, 60, 40], [21, 52, 32])
-    assert cv.grad.conv2d_input(X.shape, F, G)[0, 0, i, j] == by_hand[i, j]
+    by_hand = numbers([5, 16, 12], [22, 60, 40], [21, 52, 32])[i, j]
+    for engine in cv.engines():
+        same(cv.grad.conv2d_input(X.shape, F, G, engine=engine)[0, 0, i, j], by_hand)
     for seed in range(20):
         x, f, g = int_planes(seed)
-        expected = value(INPUT_GRADIENT, x, f, g)
-        assert cv.grad.conv2d_input(x.shape, f, g)[0, 0, i, j] == expected[0, 0, i, j]
+        same(cv.grad.conv2d_input(x.shape, f, g)[0, 0, i, j], value(INPUT_GRADIENT, x, f, g)[0, 0, i, j])
 
 
 def test_example_as_a_matrix_of_symbols():
@@ -682,3 +691,18 @@ def test_gradient_of_each_window_then_added_over_shared_weights():
     same(by_window, expected)
     same(by_window.sum((0, 1)), numbers([85, 111], [163, 189]))
     assert math.prod(by_window.shape) == 16
+
+
+# -- The document ------------------------------------------------------------------------------------------------------
+
+
+def test_document_names_the_tests_that_hold_it():
+    """Every test that it names exists, and every test of this file is named."""
+    here = Path(__file__).parent
+    named = set(re.findall(r"`(test_\w+)`", (here.parent / "docs" / "lecture.md").read_text(encoding="utf-8")))
+    ours, identities = (
+        set(re.findall(r"^def (test_\w+)", (here / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("test_lecture.py", "test_identities.py")
+    )
+    assert named <= ours | identities
+    assert ours - named == {"test_document_names_the_tests_that_hold_it"}
