@@ -17,16 +17,18 @@ def option(call: str, name: str, value: object, valid: Sequence[str]) -> None:
         raise ValueError(f"{call}: {name} must be one of {listed}; received {value!r}")
 
 
-def one_axis(call: str, name: str, value: object, rank: int) -> int:
+def one_axis(call: str, name: str, value: object, rank: int, expected: str = "an integer") -> int:
     if isinstance(value, bool):
-        raise TypeError(f"{call}: {name} must be an integer; received bool {value!r}")
+        raise TypeError(f"{call}: {name} must be {expected}; received bool {value!r}")
     try:
         axis = operator.index(value)  # type: ignore[arg-type]
     except TypeError as error:
-        raise TypeError(f"{call}: {name} must be an integer; received {type(value).__name__} {value!r}") from error
+        raise TypeError(f"{call}: {name} must be {expected}; received {type(value).__name__} {value!r}") from error
     if not -rank <= axis < rank:
-        has = f"{-rank}..{rank - 1}" if rank else "none"
-        raise ValueError(f"{call}: {name} {axis} is out of range: with {rank} dimensions the axes are {has}")
+        has = (
+            f"in {-rank}..{rank - 1} for {rank} dimension{'s' * (rank > 1)}" if rank else "left out: a number has none"
+        )
+        raise ValueError(f"{call}: {name} must be {has}; received {axis}")
     return axis % rank
 
 

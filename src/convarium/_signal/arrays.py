@@ -124,9 +124,7 @@ def _as_numpy(call: str, name: str, value: object) -> Array:
         raise TypeError(f"{call}: {name} has dtype {array.dtype}; expected bool, integer, floating or complex numbers")
     if array.dtype.kind in "fc" and array.dtype.itemsize > (8 if array.dtype.kind == "f" else 16):
         fit = "float64" if array.dtype.kind == "f" else "complex128"
-        raise TypeError(
-            f"{call}: {name} has dtype {array.dtype}, wider than can be computed in; {name}.astype(np.{fit}) would fit"
-        )
+        raise TypeError(f"{call}: {name} has dtype {array.dtype}, wider than {fit}; {name}.astype(np.{fit}) would fit")
     return array
 
 

@@ -25,7 +25,9 @@ COMPLEX_POINT = 1.2  # a complex transform beside a real one of as many points
 def compute(x: Tensor, w: Tensor, window: Window, method: str) -> Tensor:
     if method == "auto":
         method = choose(x, w, window)
-    return by_spectrum(x, w, window) if method == "fft" else by_shifts(x, w, window)
+    if method == "fft" and 0 not in window.batch:  # of nothing there is no transform
+        return by_spectrum(x, w, window)
+    return by_shifts(x, w, window)
 
 
 def choose(x: Tensor, w: Tensor, window: Window) -> str:
@@ -37,17 +39,19 @@ def choose(x: Tensor, w: Tensor, window: Window) -> str:
 
 def direct_cost(window: Window, is_complex: bool) -> float:
     """Multiply-adds, and the calls that the loop makes, one for each entry of the smaller operand (or each output)."""
-    calls = min(math.prod(shape[axis] for axis in window.axes) for shape in (window.x, window.w, window.output))
+    calls = min([math.prod([shape[axis] for axis in window.axes]) for shape in (window.x, window.w, window.output)])
     return CALL * calls + (COMPLEX_ADD if is_complex else 1) * window.multiply_adds
 
 
 def fft_cost(window: Window, is_complex: bool) -> float:
     """Three transforms, of `x`, of `w` and back, each over its own batch."""
     lengths = transform_lengths(window)
-    points = math.prod(lengths.values())
+    points = math.prod(list(lengths.values()))
     batches = sum(
-        math.prod(length for axis, length in enumerate(shape) if axis not in lengths)
-        for shape in (window.x, window.w, window.output)
+        [
+            math.prod([length for axis, length in enumerate(shape) if axis not in lengths])
+            for shape in (window.x, window.w, window.output)
+        ]
     )
     point = POINT[min(max(len(lengths), 1), 2)] * (COMPLEX_POINT if is_complex else 1)
     return FFT_CALL + batches * point * points * math.log2(max(points, 2))
@@ -63,5 +67,5 @@ def _fft_is_safe(x: Tensor, w: Tensor, window: Window) -> bool:
     # The error of a transform is at most a few units in the last place, times log2 of its length, of the two norms'
     # product; where that is below 1/8, rounding to whole numbers is exact. No norm here can overflow.
     norms = [float(torch.linalg.vector_norm(value.to(torch.float64))) for value in values]
-    points = math.prod(transform_lengths(window).values())
+    points = math.prod(list(transform_lengths(window).values()))
     return 8 * torch.finfo(torch.float64).eps * math.log2(max(points, 2)) * norms[0] * norms[1] < 0.125

@@ -133,12 +133,15 @@ def _gauss(x: Function, w: Function, t: Tensor, ends: Tensor, panels: int, point
     nodes, weights = (torch.from_numpy(part).to(t.device) for part in np.polynomial.legendre.leggauss(points))
     place = ((torch.arange(panels, device=t.device)[:, None] + (nodes + 1) / 2) / panels).reshape(-1)  # in 0..1
     weight = (weights / (2 * panels)).expand(panels, -1).reshape(-1)
-    length = ends[:, 1:] - ends[:, :-1]
-    a = ends[:, :-1, None] + length[:, :, None] * place
-    product = x.evaluate(a.reshape(-1)) * w.evaluate((t[:, None, None] - a).reshape(-1))
+    # Only stretches that have a length: at the ends of an empty one a function need not be defined.
+    at, stretch = (ends[:, 1:] > ends[:, :-1]).nonzero(as_tuple=True)
+    value, size = t.new_zeros(len(t)), t.new_zeros(len(t))
+    if len(at) == 0:
+        return value, size
+    left, length = ends[at, stretch], ends[at, stretch + 1] - ends[at, stretch]
+    a = left[:, None] + length[:, None] * place
+    product = x.evaluate(a.reshape(-1)) * w.evaluate((t[at, None] - a).reshape(-1))
     product = product.reshape(a.shape)
-    # An empty stretch counts nothing, whatever the functions are there.
-    product = torch.where(length[:, :, None] > 0, product, 0)
-    return ((product * weight).sum(-1) * length).sum(-1), (
-        (product.detach().abs() * weight).sum(-1) * length.detach()
-    ).sum(-1)
+    parts = (product * weight).sum(-1) * length
+    sizes = (product.detach().abs() * weight).sum(-1) * length.detach()
+    return value.to(parts.dtype).index_add(0, at, parts), size.index_add(0, at, sizes)

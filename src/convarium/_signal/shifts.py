@@ -97,7 +97,7 @@ def _against(grad: Tensor, other: Tensor, wanted: Tensor, axes: _Ints, start: _I
 
 def _sum(x: Tensor, w: Tensor, axes: _Ints, start: _Ints, size: _Ints) -> Tensor:
     """Loop over what is fewest: the entries of `w`, those of `x` (the sum commutes), or the outputs."""
-    taps_x, taps_w = (math.prod(tensor.shape[axis] for axis in axes) for tensor in (x, w))
+    taps_x, taps_w = [math.prod([tensor.shape[axis] for axis in axes]) for tensor in (x, w)]
     if math.prod(size) < min(taps_x, taps_w):
         return _sum_by_output(x, w, axes, start, size)
     if taps_x < taps_w:

@@ -40,11 +40,12 @@ def transform_lengths(window: Window) -> dict[int, int]:
     stays clean if `start + N` is past the full convolution's end and `stop` no more than `N`. So ``'valid'`` needs no more
     than the longer operand, and ``'same'`` half a kernel more. An axis where an operand has one entry needs none.
     """
+    fast = fast_length.__wrapped__ if torch.compiler.is_compiling() else fast_length  # tracing sees through no cache
     lengths = {}
     for axis, start, size in zip(window.axes, window.start, window.size, strict=True):
         n, k = window.x[axis], window.w[axis]
         if min(n, k) > 1:
-            lengths[axis] = fast_length(max(n, k, start + size, n + k - 1 - start))
+            lengths[axis] = fast(max(n, k, start + size, n + k - 1 - start))
     return lengths
 
 

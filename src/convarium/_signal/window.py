@@ -92,7 +92,7 @@ def _axes(call: str, axes: object, rank: int) -> tuple[int, ...]:
     named = tuple(axes) if isinstance(axes, Iterable) and not isinstance(axes, (str, bytes)) else (axes,)
     if not named:
         raise ValueError(f"{call}: axes is empty; name an axis or more, leave axes=None for all, or multiply: x * w")
-    found = tuple(one_axis(call, "axes: axis", axis, rank) for axis in named)
+    found = tuple(one_axis(call, "axes", axis, rank, "an integer or several") for axis in named)
     if len(set(found)) < len(found):
         raise ValueError(f"{call}: axes {named} name an axis more than once (counted from the front: {found})")
     return found
