@@ -748,7 +748,7 @@ def test_an_undeclared_jump_is_estimated_and_a_declared_one_is_not_felt() -> Non
         assert told.converged
         untold = cv.convolve_functions(*functions, t, x_support=(0, 3), w_support=(0, INF), max_halvings=4)
         missed += int((np.abs(untold.values - exact) > untold.error).sum())
-        assert untold.error.max() < 0.1
+        assert np.median(untold.error) < 0.01
     assert missed <= 0.03 * 40 * len(seeds(25, 500))
 
 
