@@ -61,7 +61,7 @@ WRONG = {
         lambda: cv.conv_transpose2d(image(), torch.zeros(4, 2, 3, 3), output_padding=1), ValueError, "less than stride or dilation",
     ),
     "output size": (
-        lambda: cv.conv_transpose2d(image(), torch.zeros(4, 2, 3, 3), output_size=12), ValueError, "output_size must be from (10, 10)",
+        lambda: cv.conv_transpose2d(image(), torch.zeros(4, 2, 3, 3), output_size=12), ValueError, "output_size must be (10, 10), got (12, 12)",
     ),
     "a name for a transpose": (
         lambda: cv.conv_transpose2d(image(), torch.zeros(4, 2, 3, 3), padding="same"), ValueError, "give a transposed one numbers",
@@ -82,6 +82,24 @@ WRONG = {
     "operator with garbage channels": (
         lambda: torch.ops.convarium.forward(image(), KERNEL[:, 0, None], [6, 6], [1, 1], [0, 0], [1, 1], [1, 1], "x", False, "auto"),
         ValueError, "",
+    ),
+    "True in the place of a remembered 1": (
+        lambda: (cv.conv2d(image(), KERNEL, stride=1), cv.conv2d(image(), KERNEL, stride=True)), TypeError, "stride must be a whole",
+    ),
+    "a whole number past a word": (lambda: cv.conv2d(image(), KERNEL, stride=2**64), ValueError, "stride must be less than 2**63"),
+    "a sparse input": (lambda: cv.conv2d(image().to_sparse(), KERNEL), TypeError, "input must be a dense tensor"),
+    "no weight": (lambda: cv.conv2d(image(), None), TypeError, "weight must be a torch.Tensor, got NoneType"),
+    "pairs written flat": (lambda: cv.conv2d(image(), KERNEL, padding=(1, 1, 1, 1)), ValueError, "is written in pairs"),
+    "a graph made by hand": (lambda: Graph(4, 4), TypeError, "make one with ChannelGraph.dense"),
+    "half a channel": (lambda: Graph.from_edges(2, 1, [(0.5, 0)]), TypeError, "(input, output) pairs"),
+    "a bias that is none": (lambda: cv.nn.Conv2d(4, 6, 3, bias="tied"), ValueError, "True, False or 'untied'"),
+    "whole numbers in a layer": (lambda: cv.nn.Conv2d(4, 6, 3, dtype=torch.int32), TypeError, "Conv2d: dtype must be of floating"),
+    "untie before the first input": (lambda: cv.nn.LazyLocalConv2d(6, 3).untie(2), ValueError, "call it once"),
+    "both kinds of output size": (
+        lambda: cv.nn.ConvTranspose2d(4, 2, 3, stride=2, output_padding=1, output_size=18), ValueError, "not both",
+    ),
+    "a matrix without numbers": (
+        lambda: cv.matrix.conv_matrix(torch.zeros(1, 1, 3, 3, device="meta"), (1, 8, 8)), ValueError, "has no numbers",
     ),
     "columns": (lambda: cv.matrix.col2im(torch.zeros(1, 9, 48), (9, 9), 3), ValueError, "matrix.col2im: columns must be"),
 }  # fmt: skip

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ._maps import apply
-from ._planner.choice import check_engine
+from ._planner.choice import check_can, check_engine
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
 from ._spec.tensors import autocast, check_tensors
@@ -254,6 +254,8 @@ def _convolve(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments:
     check_tensors(name, input=input, weight=weight, bias=bias)
     check_engine(name, engine)
     call = _checked(_call.convolution, name, n, input, weight, bias, geometry)
+    if engine != "auto":
+        check_can(name, engine, call, input)
     return apply.convolve(call, input, weight, bias, engine)
 
 
@@ -264,6 +266,8 @@ def _transpose(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments
     check_engine(name, engine)
     geometry = (stride, padding, output_padding, groups, dilation, channels, flip, output_size)
     call = _checked(_call.transposed, name, n, input, weight, bias, geometry)
+    if engine != "auto":
+        check_can(name, engine, call, input)
     return apply.transpose(call, input, weight, bias, engine)
 
 
@@ -281,11 +285,17 @@ def _checked(
     if torch.compiler.is_compiling():
         return check(name, n, *shapes, *geometry)
     try:
-        return _remembered(check, name, n, *shapes, *geometry)
+        kinds = [_kinds(argument) for argument in geometry if type(argument) is tuple]
+        return _remembered(check, (name, n, *shapes, *geometry), *geometry, *kinds)
     except TypeError:  # something unhashable, or of a kind that the check refuses
         return check(name, n, *shapes, *geometry)
 
 
-@lru_cache(maxsize=4096)
-def _remembered(check: Callable[..., _call.Call], *arguments: Any) -> _call.Call:
+@lru_cache(maxsize=4096, typed=True)
+def _remembered(check: Callable[..., _call.Call], arguments: Any, *kinds: Any) -> _call.Call:
     return check(*arguments)
+
+
+def _kinds(value: Any) -> Any:
+    """True and 1.0 equal 1 and are found in its place, but are refused where a whole number belongs."""
+    return tuple([_kinds(item) for item in value]) if type(value) is tuple else type(value)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ._maps import apply, registration
 from ._maps.padding import pad, unpad
-from ._planner.choice import check_engine
+from ._planner.choice import check_can, check_engine
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
 from ._spec.tensors import autocast, check_tensors
@@ -196,6 +196,7 @@ def _input(name: str, n: int, input_size: Any, weight: Any, grad_output: Any, *a
     input_size = _call.shape(name, "input_size", input_size)
     call = _call.convolution(name, n, input_size, tuple(weight.shape), None, *geometry)
     _call.check_output(name, call, input_size, tuple(grad_output.shape))
+    check_can(name, engine, call, grad_output)
     batched = grad_output.ndim == n + 2
     gradient = grad_output if batched else grad_output.unsqueeze(0)
     settings = apply.settings(call, engine)
@@ -214,6 +215,7 @@ def _weight(name: str, n: int, input: Any, weight_size: Any, grad_output: Any, *
         name, n, tuple(input.shape), _call.shape(name, "weight_size", weight_size), None, *geometry
     )
     _call.check_output(name, call, tuple(input.shape), tuple(grad_output.shape))
+    check_can(name, engine, call, input)
     signal, gradient = (input, grad_output) if input.ndim == n + 2 else (input.unsqueeze(0), grad_output.unsqueeze(0))
     if call.mode is not None:
         signal = pad(signal, call.pads, call.mode)

@@ -22,7 +22,7 @@ from ._maps.apply import with_tile
 from ._maps.padding import indices
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
-from ._spec.geometry import Axis, Table, output_size
+from ._spec.geometry import Axis, Table
 from ._spec.layer import layer_sizes
 from ._spec.tensors import check_tensors
 
@@ -77,7 +77,10 @@ def conv_matrix(
         raise ValueError(f"{name}: input_size must be (in_channels, *size) in 1 to 3 dimensions, got {shape}")
     arguments = (stride, padding, dilation, groups, padding_mode, channels, flip)
     call = _call.convolution(name, n, shape, tuple(weight.shape), None, *arguments)
+    if weight.is_meta:
+        raise ValueError(f"{name}: weight is on meta and has no numbers; where the matrix is not zero depends on them")
     problem = call.problem(1, weight.dtype, "cpu")
+    _call.fits_memory(name, matrix=(problem.wiring.n_edges, *call.output_size, *call.kernel_size))
     flat, inside = _places(problem.axes)
     if call.mode is not None:
         flat = _shown(call, shape[1:])[flat]
@@ -90,7 +93,7 @@ def conv_matrix(
     kept = torch.from_numpy(np.broadcast_to(inside, columns.shape).copy())
     entries = torch.stack([torch.from_numpy(rows.copy())[kept], torch.from_numpy(columns)[kept]]).to(weight.device)
     summed = torch.sparse_coo_tensor(entries, values[kept.to(weight.device)], size, check_invariants=False).coalesce()
-    if not flatten:
+    if not _call.flag(name, "flatten", flatten):
         return summed.to_dense().reshape(call.out_channels, *call.output_size, *shape)
     with warnings.catch_warnings():  # torch says at each first use that its CSR is in beta
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -155,7 +158,7 @@ def col2im(
     """
     name = "matrix.col2im"
     check_tensors(name, columns=columns)
-    size = (input_size,) if isinstance(input_size, int) else _call.shape(name, "input_size", input_size)
+    size = _size(name, input_size)
     axes = _axes(name, size, kernel_size, stride, padding, dilation, flip)
     flat, inside = (torch.from_numpy(table.T.copy()).to(columns.device) for table in _places(axes))
     taps, positions = flat.shape
@@ -209,7 +212,7 @@ def tables(
         array([ 0,  1,  2,  9, 10, 11, 18, 19, 20])
     """
     name = "matrix.tables"
-    size = (input_size,) if isinstance(input_size, int) else _call.shape(name, "input_size", input_size)
+    size = _size(name, input_size)
     axes = _axes(name, size, kernel_size, stride, padding, dilation, flip)
     flat, inside = _places(axes)
     windows = np.where(inside, flat, -1)
@@ -222,6 +225,15 @@ def tables(
     )
 
 
+def _size(name: str, value: Any) -> tuple[int, ...]:
+    """A size in any number of directions; a number is one direction."""
+    return (
+        _call.shape(name, "input_size", value)
+        if isinstance(value, Sequence)
+        else (_call.whole(name, "input_size", value),)
+    )
+
+
 def _axes(
     name: str, size: tuple[int, ...], kernel: Any, stride: Any, padding: Any, dilation: Any, flip: Any
 ) -> tuple[Axis, ...]:
@@ -231,11 +243,12 @@ def _axes(
     kernel = layer_sizes(name, "kernel_size", kernel, n)
     stride, dilation = layer_sizes(name, "stride", stride, n), layer_sizes(name, "dilation", dilation, n)
     pads = _call.pairs(name, padding, n, size, kernel, stride, dilation)
-    _call.output_sizes(name, n, size, kernel, stride, padding, dilation, "zeros")
+    outputs = _call.output_sizes(name, n, size, kernel, stride, padding, dilation, "zeros")
+    _call.fits_memory(name, input=size, windows=(*outputs, *kernel))
     flip = _call.flag(name, "flip", flip)
     return tuple(
-        Axis(length, k, output_size(length, k, u, d, before, after), u, d, before, flip)
-        for length, k, u, d, (before, after) in zip(size, kernel, stride, dilation, pads, strict=True)
+        Axis(length, k, output, u, d, before, flip)
+        for length, k, output, u, d, (before, _) in zip(size, kernel, outputs, stride, dilation, pads, strict=True)
     )
 
 

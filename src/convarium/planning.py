@@ -12,6 +12,7 @@ from ._planner.choice import check_engine
 from ._planner.plan import Plan, plan
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
+from ._spec.tensors import check_dtype
 
 __all__ = ["Plan", "engines", "plan1d", "plan2d", "plan3d"]
 
@@ -116,7 +117,17 @@ def _plan(
     name: str, n: int, input: Any, weight: Any, arguments: Any, engine: str, dtype: torch.dtype, device: str
 ) -> Plan:
     check_engine(name, engine)
+    check_dtype(name, "dtype", dtype)
     input_size = _call.shape(name, "input_size", input)
     call = _call.convolution(name, n, input_size, _call.shape(name, "weight_size", weight), None, *arguments)
     batch = input_size[0] if len(input_size) == n + 2 else 1
-    return plan(call.problem(batch, dtype, torch.device(device).type), engine)
+    return plan(call.problem(batch, dtype, _device_type(name, device)), engine, name)
+
+
+def _device_type(name: str, device: Any) -> str:
+    if not isinstance(device, str | torch.device):
+        raise TypeError(f"{name}: device must be a torch.device or its name, got {device!r}")
+    try:
+        return torch.device(device).type
+    except RuntimeError:
+        raise ValueError(f"{name}: device must be a torch.device or its name, got {device!r}") from None

@@ -8,11 +8,14 @@ asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import torch
+from torch import Tensor
+
 from .._engines import ENGINES
+from .._spec.call import Call, one_of
 from .._spec.problem import Problem
 
 _PREFERENCE = (
@@ -35,18 +38,28 @@ class Choice:
 
 def check_engine(call: str, engine: object) -> None:
     """Refuse an engine that does not exist."""
-    if engine != "auto" and engine not in ENGINES:
-        names: Sequence[str] = ("auto", *ENGINES)
-        raise ValueError(f"{call}: engine must be one of {', '.join(map(repr, names))}, got {engine!r}")
+    one_of(call, "engine", engine, ("auto", *ENGINES))
+
+
+def check_can(name: str, engine: str, call: Call, tensor: Tensor) -> None:
+    """Refuse, in the caller's name, an engine that cannot do a call; a program being traced is refused when it runs."""
+    if engine == "auto" or torch.compiler.is_compiling():
+        return
+    batch = tensor.shape[0] if tensor.ndim == len(call.stride) + 2 else 1
+    try:
+        problem = call.problem(batch, tensor.dtype, tensor.device.type)
+    except TypeError:  # symbolic sizes cannot be looked up
+        return
+    choose(problem, engine, name)
 
 
 @lru_cache(maxsize=4096)
-def choose(problem: Problem, requested: str = "auto") -> Choice:
+def choose(problem: Problem, requested: str = "auto", call: str = "convarium") -> Choice:
     """The engine for a problem; an engine asked for by name runs or is refused with its reason, nothing falls back."""
-    check_engine("engine", requested)
+    check_engine(call, requested)
     if requested != "auto":
         if (why_not := ENGINES[requested].supports(problem)) is not None:
-            raise ValueError(f"engine={requested!r} cannot do this: {why_not}; engine='auto' can")
+            raise ValueError(f"{call}: engine={requested!r} cannot do this: {why_not}; engine='auto' can")
         return Choice(
             requested, "asked for by name", tuple((name, "not asked for") for name in ENGINES if name != requested)
         )

@@ -50,8 +50,8 @@ class Plan:
         return "\n".join(lines)
 
 
-def plan(problem: Problem, engine: str = "auto") -> Plan:
-    return Plan(problem, choose(problem, engine))
+def plan(problem: Problem, engine: str = "auto", call: str = "convarium") -> Plan:
+    return Plan(problem, choose(problem, engine, call))
 
 
 def _shape(shape: tuple[int, ...]) -> str:

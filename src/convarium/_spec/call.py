@@ -25,6 +25,7 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 PADDING_NAMES = ("valid", "same", "full")
 
 _LARGEST = 2**60  # elements: no more than bytes that an address can count
+_WORD = 2**63  # numbers are below it, as PyTorch's are
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def convolution(
     output = _outputs(call, size, kernel, stride, dilation, pads)
     _tile_fits(call, tile, output)
     padded = tuple(length + before + after for length, (before, after) in zip(size, pads, strict=True))
-    _fits_memory(call, input=(*input[:-n], *padded), output=(*input[: -n - 1], out_channels, *output))
+    fits_memory(call, weight=weight, input=(*input[:-n], *padded), output=(*input[: -n - 1], out_channels, *output))
     if bias is not None:
         _bias(call, bias, out_channels, tile, shared, "tile")
     if mode is not None:
@@ -127,6 +128,7 @@ def transposed(
     shared, by_edge = _weight_rank(call, weight, n, channels)
     tile = (1,) * n if shared else tuple(weight[1 : 1 + n])
     out_channels, size, kernel = input[-n - 1], tuple(input[-n:]), tuple(weight[-n:])
+    _some_size(call, size)
     if by_edge:
         if channels.out_channels != out_channels:
             raise ValueError(
@@ -163,7 +165,7 @@ def transposed(
                 f"{call}: padding {pads} leaves an output of size {sizes}; it crops more than input {_shape(input)} makes"
             )
     _tile_fits(call, tile, size, "input")
-    _fits_memory(call, output=(*input[: -n - 1], in_channels, *sizes))
+    fits_memory(call, output=(*input[: -n - 1], in_channels, *sizes))
     if bias is not None:
         _bias(call, bias, in_channels, sizes, False, "output_size")
     return Call(
@@ -199,9 +201,10 @@ def output_sizes(
 
 def directions(call: str, name: str, value: Any, n: int) -> Ints:
     """A number, or one number a direction."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if _is_sequence(value):
         if len(value) != n:
-            raise ValueError(f"{call}: {name} must be a number or {n} of them, one a direction, got {value!r}")
+            hint = "; padding before and after is written in pairs, ((before, after), ...)" if name == "padding" else ""
+            raise ValueError(f"{call}: {name} must be {_so_many(n)}, got {value!r}{hint}")
         return tuple(whole(call, name, item) for item in value)
     return (whole(call, name, value),) * n
 
@@ -218,10 +221,10 @@ def pairs(call: str, padding: Any, n: int, size: Ints, kernel: Ints, stride: Int
         if padding == "full":
             return tuple((d * (k - 1), d * (k - 1)) for d, k in zip(dilation, kernel, strict=True))
         return tuple(same_padding(*axis) for axis in zip(size, kernel, stride, dilation, strict=True))
-    if isinstance(padding, Sequence) and any(isinstance(side, Sequence) for side in padding):
-        if len(padding) != n or any(not isinstance(side, Sequence) or len(side) != 2 for side in padding):
+    if _is_sequence(padding) and any(_is_sequence(side) for side in padding):
+        if len(padding) != n or any(not _is_sequence(side) or len(side) != 2 for side in padding):
             raise ValueError(
-                f"{call}: padding by pairs must be ((before, after), ...), {n} of them, one a direction, got {padding!r}"
+                f"{call}: padding by pairs must be ((before, after), ...), one pair a direction, {n} in all, got {padding!r}"
             )
         found = tuple((whole(call, "padding", before), whole(call, "padding", after)) for before, after in padding)
     else:
@@ -236,11 +239,21 @@ def whole(call: str, name: str, value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
     if type(value) is int:
+        if not -_WORD < value < _WORD:
+            raise ValueError(f"{call}: {name} must be less than 2**63, got {value}")
         return value
     try:
         return index(value)
     except TypeError:
         raise TypeError(f"{call}: {name} must be a whole number, got {value!r}") from None
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _so_many(n: int) -> str:
+    return "a number, alone or in a sequence" if n == 1 else f"a number or {n} of them, one a direction"
 
 
 def positive(call: str, name: str, value: Any, n: int) -> Ints:
@@ -256,6 +269,15 @@ def _one_positive(call: str, name: str, value: Any) -> int:
     if found < 1:
         raise ValueError(f"{call}: {name} must be at least 1, got {value!r}")
     return found
+
+
+def one_of(call: str, name: str, value: Any, names: Sequence[str]) -> str:
+    """One of some names."""
+    if not isinstance(value, str):
+        raise TypeError(f"{call}: {name} must be one of {_names(names)}, got {value!r}")
+    if value not in names:
+        raise ValueError(f"{call}: {name} must be one of {_names(names)}, got {value!r}")
+    return value
 
 
 def flag(call: str, name: str, value: Any) -> bool:
@@ -340,7 +362,7 @@ def _fits_channels(
 
 
 def _edges_fit(call: str, weight: Ints, channels: ChannelGraph, groups: Any) -> None:
-    if groups != 1:
+    if _one_positive(call, "groups", groups) != 1:
         raise ValueError(f"{call}: groups={groups} with channels=; the graph already says which channels are joined")
     if weight[0] != channels.n_edges:
         raise ValueError(
@@ -355,11 +377,8 @@ def _channels_text(channels: ChannelGraph | None, groups: Any) -> str:
 
 def _outputs(call: str, size: Ints, kernel: Ints, stride: Ints, dilation: Ints, pads: Pairs) -> Ints:
     found = []
+    _some_size(call, size)
     for length, k, u, d, (before, after) in zip(size, kernel, stride, dilation, pads, strict=True):
-        if length < 1:
-            raise ValueError(
-                f"{call}: input of size {_shape(size)} has a direction of no size; only a batch may be empty"
-            )
         padded, reach = length + before + after, d * (k - 1) + 1
         if reach > padded:
             wider = f"a kernel of {k}" if d == 1 else f"a kernel of {k} with dilation {d} reaches over {reach} and"
@@ -369,6 +388,14 @@ def _outputs(call: str, size: Ints, kernel: Ints, stride: Ints, dilation: Ints, 
             )
         found.append(output_size(length, k, u, d, before, after))
     return tuple(found)
+
+
+def _some_size(call: str, size: Ints) -> None:
+    for length in size:
+        if length < 1:
+            raise ValueError(
+                f"{call}: input of size {_shape(size)} has a direction of no size; only a batch may be empty"
+            )
 
 
 def _tile_fits(call: str, tile: Ints, output: Ints, name: str = "output") -> None:
@@ -385,9 +412,12 @@ def _bias(call: str, bias: Ints, out_channels: int, places: Ints, shared: bool, 
     raise ValueError(f"{call}: bias must have shape {expected}, got {_shape(bias)}")
 
 
+def padding_mode_name(call: str, mode: Any) -> str:
+    return one_of(call, "padding_mode", mode, PADDING_MODES)
+
+
 def _mode(call: str, mode: Any, pads: Pairs, size: Ints) -> str | None:
-    if mode not in PADDING_MODES:
-        raise ValueError(f"{call}: padding_mode must be one of {_names(PADDING_MODES)}, got {mode!r}")
+    mode = padding_mode_name(call, mode)
     if mode == "zeros" or not any(before or after for before, after in pads):
         return None
     for length, pair in zip(size, pads, strict=True):
@@ -396,7 +426,7 @@ def _mode(call: str, mode: Any, pads: Pairs, size: Ints) -> str | None:
             raise ValueError(
                 f"{call}: padding_mode={mode!r} can pad a size of {length} by at most {most}, got {max(pair)}"
             )
-    return str(mode)
+    return mode
 
 
 def _output_padding(
@@ -405,7 +435,8 @@ def _output_padding(
     if output is not None:
         if directions(call, "output_padding", extra, n) != (0,) * n:
             raise ValueError(f"{call}: give output_padding or output_size, not both")
-        wanted = tuple(output)[-n:] if isinstance(output, Sequence) else directions(call, "output_size", output, n)
+        shaped = _is_sequence(output) and len(output) in (n + 1, n + 2)  # with channels, as PyTorch also takes it
+        wanted = directions(call, "output_size", output[-n:] if shaped else output, n)
         least = tuple(
             (length - 1) * u - before - after + d * (k - 1) + 1
             for length, u, (before, after), d, k in zip(size, stride, pads, dilation, kernel, strict=True)
@@ -413,15 +444,19 @@ def _output_padding(
         for w, low, u in zip(wanted, least, stride, strict=True):
             if not low <= w < low + u:
                 most = tuple(low + u - 1 for low, u in zip(least, stride, strict=True))
-                raise ValueError(
-                    f"{call}: output_size must be from {_shape(least)} to {_shape(most)}, got {_shape(wanted)}"
-                )
+                expected = _shape(least) if least == most else f"from {_shape(least)} to {_shape(most)}"
+                raise ValueError(f"{call}: output_size must be {expected}, got {_shape(wanted)}")
         return tuple(w - low for w, low in zip(wanted, least, strict=True))
-    found = directions(call, "output_padding", extra, n)
+    return more_output(call, extra, n, stride, dilation)
+
+
+def more_output(call: str, value: Any, n: int, stride: Ints, dilation: Ints) -> Ints:
+    """More output after the end, less than what a stride or a dilation leaves undecided."""
+    found = directions(call, "output_padding", value, n)
     for e, u, d in zip(found, stride, dilation, strict=True):
         if e < 0 or e >= max(u, d):
             raise ValueError(
-                f"{call}: output_padding must be at least 0 and less than stride or dilation, got {extra!r} "
+                f"{call}: output_padding must be at least 0 and less than stride or dilation, got {value!r} "
                 f"with stride {_shape(stride)} and dilation {_shape(dilation)}"
             )
     return found
@@ -429,9 +464,14 @@ def _output_padding(
 
 def shape(call: str, name: str, value: Any) -> Ints:
     """A shape given as a sequence of whole numbers."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise TypeError(f"{call}: {name} must be a shape, a sequence of whole numbers, got {value!r}")
-    return tuple(whole(call, name, item) for item in value)
+    if not _is_sequence(value):
+        got = "a tensor; its .shape is one" if isinstance(value, torch.Tensor) else repr(value)
+        raise TypeError(f"{call}: {name} must be a shape, a sequence of whole numbers, got {got}")
+    found = tuple(whole(call, name, item) for item in value)
+    for item in found:
+        if item < 0:
+            raise ValueError(f"{call}: {name} must not be negative, got {_shape(found)}")
+    return found
 
 
 def check_output(name: str, call: Call, input: Ints, grad_output: Ints) -> None:
@@ -444,8 +484,8 @@ def check_output(name: str, call: Call, input: Ints, grad_output: Ints) -> None:
         )
 
 
-def _fits_memory(call: str, **shapes: Ints) -> None:
+def fits_memory(call: str, **shapes: Ints) -> None:
     """Refuse a tensor that no memory can hold, before anything is allocated; symbolic sizes are left to their program."""
     for name, shape in shapes.items():
         if all(type(length) is int for length in shape) and math.prod(shape) > _LARGEST:
-            raise ValueError(f"{call}: an {name} of shape {_shape(shape)} is larger than memory can be")
+            raise ValueError(f"{call}: {name} of shape {_shape(shape)} is larger than memory can be")

@@ -7,9 +7,11 @@ A :class:`ChannelGraph` is a value: immutable, hashable, equal to another when b
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,25 +47,32 @@ class ChannelGraph:
 
     in_channels: int
     out_channels: int
-    text: str  # the edges: "g:4" four groups, "i:8" eight interlaced, "e:..." the bits of the mask
-    n_edges: int  # of kernels in a layer with this graph (at each place of its tile)
+    text: str = ""  # the edges: "g:4" four groups, "i:8" eight interlaced, "e:..." the bits of the mask
+    n_edges: int = 0  # of kernels in a layer with this graph (at each place of its tile)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or self.text[:2] not in ("g:", "i:", "e:"):
+            raise TypeError(
+                "ChannelGraph: make one with ChannelGraph.dense, groups, depthwise, interlaced, from_edges or from_mask"
+            )
 
     @classmethod
     def dense(cls, in_channels: int, out_channels: int) -> ChannelGraph:
         """Every output reads every input."""
+        _check_groups("ChannelGraph.dense", in_channels, out_channels, 1)
         return cls.groups(in_channels, out_channels, 1)
 
     @classmethod
     def groups(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
         """``groups`` blocks side by side, as ``torch.nn.Conv2d(groups=...)``: ``parents(j)`` is the block of ``j``."""
-        _check_groups("ChannelGraph.groups", in_channels, out_channels, groups)
-        return cls(in_channels, out_channels, f"g:{groups}", in_channels * out_channels // groups)
+        inputs, outputs, blocks = _check_groups("ChannelGraph.groups", in_channels, out_channels, groups)
+        return cls(inputs, outputs, f"g:{blocks}", inputs * outputs // blocks)
 
     @classmethod
     def depthwise(cls, channels: int, multiplier: int = 1) -> ChannelGraph:
         """``multiplier`` outputs for each input, which read it alone: ``parents(j) = {j // multiplier}``."""
-        _check_count("ChannelGraph.depthwise", "channels", channels)
-        _check_count("ChannelGraph.depthwise", "multiplier", multiplier)
+        channels = _check_count("ChannelGraph.depthwise", "channels", channels)
+        multiplier = _check_count("ChannelGraph.depthwise", "multiplier", multiplier)
         return cls.groups(channels, channels * multiplier, channels)
 
     @classmethod
@@ -72,30 +81,34 @@ class ChannelGraph:
 
         A following ``groups(out_channels, o2, g2)`` sees every input exactly when ``out_channels / g2 >= groups``.
         """
-        _check_groups("ChannelGraph.interlaced", in_channels, out_channels, groups)
-        if groups == 1 or in_channels == out_channels == groups:
-            return cls.groups(in_channels, out_channels, groups)
-        return cls(in_channels, out_channels, f"i:{groups}", in_channels * out_channels // groups)
+        inputs, outputs, blocks = _check_groups("ChannelGraph.interlaced", in_channels, out_channels, groups)
+        if blocks == 1 or inputs == outputs == blocks:
+            return cls.groups(inputs, outputs, blocks)
+        return cls(inputs, outputs, f"i:{blocks}", inputs * outputs // blocks)
 
     @classmethod
     def from_edges(
         cls, in_channels: int, out_channels: int, edges: Iterable[tuple[int, int]], *, allow_empty: bool = False
     ) -> ChannelGraph:
-        """The graph with an edge for each ``(input, output)`` pair, in any order.
+        """The graph with an edge for each ``(input, output)`` pair, in any order (``graph.edges.T`` is such pairs).
 
         Raises:
             ValueError: a channel out of range, an edge given twice, or an output that reads nothing (unless
                 ``allow_empty``: such an output is zero, plus its bias).
         """
         call = "ChannelGraph.from_edges"
-        _check_count(call, "in_channels", in_channels)
-        _check_count(call, "out_channels", out_channels)
+        in_channels = _check_count(call, "in_channels", in_channels)
+        out_channels = _check_count(call, "out_channels", out_channels)
+        if not isinstance(edges, Iterable):
+            raise TypeError(f"{call}: edges must be (input, output) pairs of channel numbers, got {edges!r}")
         mask = np.zeros((out_channels, in_channels), dtype=np.bool_)
         for edge in edges:
             try:
-                source, target = (int(end) for end in edge)
+                source, target = (_channel_number(end) for end in edge)
             except (TypeError, ValueError):
-                raise TypeError(f"{call}: edges are (input, output) pairs of channel numbers, got {edge!r}") from None
+                raise TypeError(
+                    f"{call}: edges must be (input, output) pairs of channel numbers, got {edge!r}"
+                ) from None
             if not 0 <= source < in_channels:
                 raise ValueError(f"{call}: edge {(source, target)} reads input {source} of {in_channels}")
             if not 0 <= target < out_channels:
@@ -114,12 +127,20 @@ class ChannelGraph:
                 that reads nothing (unless ``allow_empty``).
         """
         call = "ChannelGraph.from_mask"
-        array = np.asarray(mask)
+        try:
+            array = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise TypeError(f"{call}: mask must be an array of 0 and 1 (or booleans): {error}") from None
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"{call}: mask must be an array of 0 and 1 (or booleans), got {type(mask).__name__}")
         if array.ndim != 2 or 0 in array.shape:
-            raise ValueError(f"{call}: mask must be (out_channels, in_channels), got shape {array.shape}")
+            raise ValueError(
+                f"{call}: mask must be (out_channels, in_channels), with at least one of each, got shape {array.shape}"
+            )
         as_bool = array.astype(np.bool_)
         if not np.array_equal(as_bool, array):
-            raise ValueError(f"{call}: mask must hold only 0 and 1 (or booleans)")
+            other = array[as_bool != array].flat[0]
+            raise ValueError(f"{call}: mask must hold only 0 and 1 (or booleans), got {other}")
         return cls._of_mask(call, as_bool, allow_empty)
 
     @classmethod
@@ -193,14 +214,21 @@ class ChannelGraph:
 def parse_graph(in_channels: int, out_channels: int, text: str) -> ChannelGraph:
     """The graph whose :attr:`ChannelGraph.text` this is; ValueError when it is none."""
     kind, _, rest = text.partition(":")
-    if kind in ("g", "i") and rest.isdigit():
+    if kind in ("g", "i") and rest.isdecimal():
         return (ChannelGraph.groups if kind == "g" else ChannelGraph.interlaced)(in_channels, out_channels, int(rest))
     if kind == "e":
-        bits = np.frombuffer(base64.b64decode(rest, validate=True), dtype=np.uint8)
+        bits = np.frombuffer(_bits(rest), dtype=np.uint8)
         if bits.size == (in_channels * out_channels + 7) // 8:
             mask = np.unpackbits(bits, count=in_channels * out_channels).reshape(out_channels, in_channels)
             return ChannelGraph._of_mask("channels", mask.astype(np.bool_), allow_empty=True)
     raise ValueError(f"channels: {text[:40]!r} is not a channel graph of {in_channels} -> {out_channels} channels")
+
+
+def _bits(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""  # which no graph has
 
 
 @lru_cache(maxsize=256)
@@ -252,23 +280,35 @@ def _regular_candidates(mask: Mask) -> list[ChannelGraph]:
     return [ChannelGraph.groups(inputs, outputs, groups), ChannelGraph.interlaced(inputs, outputs, groups)]
 
 
-def _check_count(call: str, name: str, value: object) -> None:
+def _check_count(call: str, name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{call}: {name} must be at least 1, got {value}")
+    if not 1 <= value < 2**31:
+        raise ValueError(f"{call}: {name} must be at least 1 and less than 2**31, got {value}")
+    return int(value)
 
 
-def _check_groups(call: str, in_channels: int, out_channels: int, groups: int) -> None:
-    for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
-        _check_count(call, name, value)
-    for name, value in (("in_channels", in_channels), ("out_channels", out_channels)):
-        if value % groups:
-            fits = [g for g in range(1, in_channels + 1) if in_channels % g == 0 and out_channels % g == 0]
+def _check_groups(call: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
+    counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+    found = {name: _check_count(call, name, value) for name, value in counts.items()}
+    inputs, outputs, blocks = found.values()
+    for name, value in found.items():
+        if value % blocks:
+            common = math.gcd(inputs, outputs)
+            fits = [g for g in range(1, min(common, 1000) + 1) if common % g == 0]
             raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {_few(fits)} would")
+    return inputs, outputs, blocks
 
 
-def _check_channel(call: str, name: str, value: int, count: int) -> None:
+def _channel_number(value: Any) -> int:
+    if isinstance(value, bool | np.bool_):
+        raise TypeError
+    return index(value)
+
+
+def _check_channel(call: str, name: str, value: Any, count: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"ChannelGraph.{call}: {name} must be a channel number, got {value!r}")
     if not 0 <= value < count:
         raise ValueError(f"ChannelGraph.{call}: {name} must be a channel from 0 to {count - 1}, got {value}")
 

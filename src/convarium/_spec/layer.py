@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .call import PADDING_MODES, Ints, directions, pairs, whole
+from .call import Ints, directions, padding_mode_name, pairs, positive, whole
 from .channels import ChannelGraph
 
 
@@ -24,19 +24,20 @@ def layer_channels(
         for name, value, graph in zip(
             ("in_channels", "out_channels"), (in_channels, out_channels), expected, strict=True
         ):
-            if value is not None and value != graph:
+            if value is not None and whole(call, name, value) != graph:
                 of = " of the convolution whose transpose this is" if transposed else ""
                 raise ValueError(f"{call}: {name}={value}, but the graph{of} has {graph}")
-        if groups != 1:
+        if whole(call, "groups", groups) != 1:
             raise ValueError(
                 f"{call}: groups={groups} with channels=; the graph already says which channels are joined"
             )
         return (*expected, 1)
-    counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+    counts = {"groups": groups, "in_channels": in_channels, "out_channels": out_channels}
     found = {name: whole(call, name, value) for name, value in counts.items()}
     for name, value in found.items():
         if value < 1:
             raise ValueError(f"{call}: {name} must be at least 1, got {value}")
+    for name, value in found.items():
         if value % found["groups"]:
             raise ValueError(f"{call}: groups={groups} does not divide {name}={value}")
     return found["in_channels"], found["out_channels"], found["groups"]
@@ -56,17 +57,19 @@ def layer_padding(call: str, padding: Any, n: int, transposed: bool) -> Any:
 
 
 def layer_padding_mode(call: str, mode: Any, transposed: bool) -> str:
-    if mode not in PADDING_MODES:
-        raise ValueError(f"{call}: padding_mode must be one of {', '.join(map(repr, PADDING_MODES))}, got {mode!r}")
+    mode = padding_mode_name(call, mode)
     if transposed and mode != "zeros":
         raise ValueError(f"{call}: padding_mode={mode!r} is for convolutions; a transposed one crops, with 'zeros'")
-    return str(mode)
+    return mode
+
+
+def layer_bias(call: str, bias: Any) -> bool | str:
+    if isinstance(bias, bool) or (isinstance(bias, str) and bias == "untied"):
+        return bias
+    kind = ValueError if isinstance(bias, str) else TypeError
+    raise kind(f"{call}: bias must be True, False or 'untied', got {bias!r}")
 
 
 def layer_sizes(call: str, name: str, value: Any, n: int) -> Ints:
     """A positive size in each direction, as one number or ``n``."""
-    found = directions(call, name, value, n)
-    for item in found:
-        if item < 1:
-            raise ValueError(f"{call}: {name} must be at least 1, got {value!r}")
-    return found
+    return positive(call, name, value, n)

@@ -6,14 +6,16 @@ A :class:`Problem` is what plans are made for and what engines are handed. The t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from .geometry import Axis
 from .sharing import Sharing, sharing
+from .tensors import check_dtype
 from .wiring import Wiring, parse_edges, parse_wiring
 
 Map = Literal["forward", "grad_input", "grad_weight"]
@@ -127,18 +129,23 @@ def problem_of(
     Operators can be called past the face (an exported program does), so what they say is checked here once more.
     """
     n = len(sizes)
+    if n < 1:
+        raise ValueError(f"{map}: sizes must have a number for each direction, got none")
+    check_dtype(map, OPERANDS[map][0], dtype)
     for name, value in (("stride", stride), ("padding", padding), ("dilation", dilation), ("tile", tile)):
         if len(value) != n:
             raise ValueError(f"{map}: {name} must have {n} numbers, as sizes has, got {value}")
         if min(value) < (0 if name == "padding" else 1):
-            raise ValueError(f"{map}: {name} must be positive, got {value}")
+            raise ValueError(f"{map}: {name} must be at least {0 if name == 'padding' else 1}, got {value}")
     if min(sizes) < 1:
-        raise ValueError(f"{map}: sizes must be positive, got {sizes}")
-    by_edge = not channels.isdigit()
+        raise ValueError(f"{map}: sizes must be at least 1, got {sizes}")
+    by_edge = not channels.isdecimal()
     for name, shape in zip(OPERANDS[map], (a, b), strict=True):
         rank = n + 2 if name != "weight" else 2 * n + (1 if by_edge else 2)
         if len(shape) != rank:
             raise ValueError(f"{map}: {name} must have {rank} dimensions in {n}-D, got shape {shape}")
+        if 0 in shape[0 if name == "weight" else 1 :]:
+            raise ValueError(f"{map}: {name} has a dimension of no size, got shape {shape}; only a batch may be empty")
     if map == "grad_weight":
         if a[0] != b[0]:
             raise ValueError(f"{map}: input and grad_output must have one batch size, got {a[0]} and {b[0]}")
@@ -147,17 +154,20 @@ def problem_of(
         kernel_size = b[n + 1 + (not by_edge) :]
         if map == "forward":
             (_, in_channels, *input_size), output_size = a, list(sizes)
-            out_channels = parse_edges(channels).out_channels if by_edge else b[0]
+            out_channels = _named(map, parse_edges, channels).out_channels if by_edge else b[0]
         else:
             (_, out_channels, *output_size), input_size = a, list(sizes)
-            in_channels = parse_edges(channels).in_channels if by_edge else b[n + 1] * int(channels)
+            in_channels = _named(map, parse_edges, channels).in_channels if by_edge else b[n + 1] * int(channels)
     axes = tuple(
         Axis(size, kernel, output, u, d, p, flip)
         for size, kernel, output, u, d, p in zip(
             input_size, kernel_size, output_size, stride, dilation, padding, strict=True
         )
     )
-    problem = Problem(a[0], parse_wiring(channels, in_channels, out_channels), axes, tile, dtype, device)
+    furthest = max((axis.output - 1) * axis.stride + axis.reach + axis.padding for axis in axes)
+    if furthest > _LARGEST:
+        raise ValueError(f"{map}: windows reach to {furthest}, past any index")
+    problem = Problem(a[0], _named(map, parse_wiring, channels, in_channels, out_channels), axes, tile, dtype, device)
     if map != "grad_weight" and b != problem.weight_shape:
         raise ValueError(f"{map}: weight must have shape {problem.weight_shape}, got {b}")
     if any(count > axis.output for count, axis in zip(tile, axes, strict=True)):
@@ -170,3 +180,11 @@ def problem_of(
         if math.prod(expected) * dtype.itemsize > _LARGEST:
             raise ValueError(f"{map}: {name} of shape {expected} is larger than memory can be")
     return problem
+
+
+def _named(map: Map, parse: Callable[..., Wiring], *arguments: Any) -> Wiring:
+    """What ``parse`` makes of the channels, its errors in the operator's name."""
+    try:
+        return parse(*arguments)
+    except ValueError as error:
+        raise ValueError(f"{map}: {error}") from None

@@ -23,6 +23,8 @@ def untie_error(old: tuple[int, ...], new: tuple[int, ...], local: bool) -> str 
     Position ``s`` must find its old kernel in its new place, ``(s % new) % old == s % old``: ``old`` divides ``new``, or
     every position has a kernel of its own.
     """
+    if local and any(a > b for a, b in zip(old, new, strict=True)):
+        return f"the layer's tile {old} is larger than the {new} positions of such an input"
     if local or all(b % a == 0 for a, b in zip(old, new, strict=True)):
         return None
     return f"tile {new} is not a multiple of the tile {old} that the layer has"

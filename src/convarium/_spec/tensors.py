@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 
 
-def check_tensors(call: str, **tensors: object) -> None:
-    """Refuse what is no tensor, whole numbers, and mixed dtypes or devices; None is left out."""
+def check_tensors(call: str, *, bias: object = None, **tensors: object) -> None:
+    """Refuse what is no tensor of numbers in rows, and mixed dtypes or devices; there may be no bias."""
+    if bias is not None:
+        tensors["bias"] = bias
     first: tuple[str, Tensor] | None = None
     for name, tensor in tensors.items():
-        if tensor is None:
-            continue
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{call}: {name} must be a torch.Tensor, got {type(tensor).__name__}")
-        if tensor.dtype not in DTYPES:
-            raise TypeError(f"{call}: {name} must be of floating-point or complex numbers, got {tensor.dtype}")
+            hint = "; torch.from_numpy makes one" if isinstance(tensor, np.ndarray) else ""
+            raise TypeError(f"{call}: {name} must be a torch.Tensor, got {type(tensor).__name__}{hint}")
+        if tensor.layout is not torch.strided or tensor.is_nested:
+            kind = "nested" if tensor.is_nested else str(tensor.layout)
+            raise TypeError(f"{call}: {name} must be a dense tensor, got a {kind} one")
+        check_dtype(call, name, tensor.dtype)
         if first is None:
             first = (name, tensor)
             continue
@@ -28,6 +32,13 @@ def check_tensors(call: str, **tensors: object) -> None:
             )
         if tensor.device != reference.device:
             raise ValueError(f"{call}: {name} is on {tensor.device} but {other} is on {reference.device}")
+
+
+def check_dtype(call: str, name: str, dtype: object) -> None:
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(f"{call}: {name} must be a torch.dtype, got {dtype!r}")
+    if dtype not in DTYPES:
+        raise TypeError(f"{call}: {name} must be of floating-point or complex numbers, got {dtype}")
 
 
 def autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:

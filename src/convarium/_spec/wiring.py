@@ -82,7 +82,7 @@ class Wiring:
 
 def parse_wiring(text: str, in_channels: int, out_channels: int) -> Wiring:
     """The wiring whose :attr:`Wiring.text` this is, for these channels; ValueError when it is none of theirs."""
-    if text.isdigit():
+    if text.isdecimal():
         return _by_output(in_channels, out_channels, int(text))
     wiring = parse_edges(text)
     if (wiring.in_channels, wiring.out_channels) != (in_channels, out_channels):
@@ -101,7 +101,7 @@ def parse_edges(text: str) -> Wiring:
         copies, rest = "1", text
     sizes, _, graph = rest.partition(":")
     inputs, cross, outputs = sizes.partition("x")
-    if not (copies.isdigit() and cross and inputs.isdigit() and outputs.isdigit()):
+    if not (copies.isdecimal() and int(copies) and cross and inputs.isdecimal() and outputs.isdecimal()):
         raise ValueError(f"channels: {text[:40]!r} does not describe channels")
     return Wiring(parse_graph(int(inputs), int(outputs), graph), by_edge=True, copies=int(copies))
 
@@ -113,7 +113,7 @@ def _by_output(in_channels: int, out_channels: int, groups: int) -> Wiring:
 
 def repeated(text: str, times: int) -> str:
     """The text of ``times`` copies, side by side, of the wiring that ``text`` describes."""
-    if text.isdigit():
+    if text.isdecimal():
         return str(times * int(text))
     copies, star, rest = text.partition("*")
     return f"{times * int(copies)}*{rest}" if star else f"{times}*{text}"

@@ -12,9 +12,10 @@ from torch.nn import Parameter
 
 from .. import functional
 from .._planner.choice import check_engine
-from .._spec.call import directions, flag, positive
+from .._spec.call import fits_memory, flag, more_output, positive
 from .._spec.channels import ChannelGraph
-from .._spec.layer import layer_channels, layer_padding, layer_padding_mode, layer_sizes
+from .._spec.layer import layer_bias, layer_channels, layer_padding, layer_padding_mode, layer_sizes
+from .._spec.tensors import check_dtype
 
 Bias = bool | str
 
@@ -45,6 +46,7 @@ class Layer(nn.Module):
         bias: Bias,
         padding_mode: str,
         device: Any,
+        dtype: Any,
         *,
         channels: ChannelGraph | None,
         flip: bool,
@@ -53,6 +55,8 @@ class Layer(nn.Module):
         super().__init__()
         name, n = type(self).__name__, self._n
         check_engine(name, engine)
+        if dtype is not None:
+            check_dtype(name, "dtype", dtype)
         self.in_channels, self.out_channels, self.groups = layer_channels(
             name, in_channels, out_channels, groups, channels, self._transposed
         )
@@ -64,20 +68,22 @@ class Layer(nn.Module):
         self.channels = channels
         self.flip = flag(name, "flip", flip)
         self.engine = engine
-        if bias not in (True, False, "untied"):
-            raise ValueError(f"{name}: bias must be True, False or 'untied', got {bias!r}")
+        layer_bias(name, bias)
         if channels is not None:
             self.register_buffer("edges", torch.tensor(channels.edges, device=device))
 
     # -- parameters --------------------------------------------------------------------------------------------------
 
     def _make_parameters(self, bias: Bias, device: Any, dtype: Any) -> None:
-        self.weight = Parameter(torch.empty(self._weight_shape(), device=device, dtype=dtype))
+        shape = self._weight_shape()
+        fits_memory(type(self).__name__, weight=shape)
+        self.weight = Parameter(torch.empty(shape, device=device, dtype=dtype))
         if bias is False:
             self.register_parameter("bias", None)
         else:
-            places = self._bias_places() if bias == "untied" else ()
-            self.bias = Parameter(torch.empty((self.out_channels, *places), device=device, dtype=dtype))
+            shape = (self.out_channels, *(self._bias_places() if bias == "untied" else ()))
+            fits_memory(type(self).__name__, bias=shape)
+            self.bias = Parameter(torch.empty(shape, device=device, dtype=dtype))
         self.reset_parameters()
 
     def _weight_shape(self) -> tuple[int, ...]:
@@ -102,6 +108,8 @@ class Layer(nn.Module):
         transposed layer it is, as in PyTorch, that of the convolution whose transpose it is.)
         """
         taps = math.prod(self.kernel_size)
+        if self.channels is not None:  # no numbers yet after ``to_empty``
+            self.edges.copy_(torch.tensor(self.channels.edges))
         if self.channels is None:
             inner = self.out_channels if self._transposed else self.in_channels
             bound = 1 / math.sqrt(inner // self.groups * taps)
@@ -195,7 +203,7 @@ class Layer(nn.Module):
         if self.channels is not None and isinstance(loaded := state_dict.get(key), Tensor):
             if (difference := _difference(torch.tensor(self.channels.edges), loaded.cpu())) is not None:
                 errors.append(f"{key}: the channel graph is another one: {difference}")
-            state_dict = {**state_dict, key: self.edges}
+            state_dict = {**state_dict, key: torch.tensor(self.channels.edges)}
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
@@ -207,8 +215,10 @@ class Transposed(Layer):
     def __init__(self, *arguments: Any, output_padding: Any, output_size: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         name = type(self).__name__
-        self.output_padding = directions(name, "output_padding", output_padding, self._n)
+        self.output_padding = more_output(name, output_padding, self._n, self.stride, self.dilation)
         self.output_size = None if output_size is None else layer_sizes(name, "output_size", output_size, self._n)
+        if self.output_size is not None and any(self.output_padding):
+            raise ValueError(f"{name}: give output_padding or output_size, not both")
 
     def _bias_places(self) -> tuple[int, ...]:
         if self.output_size is None:

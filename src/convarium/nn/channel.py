@@ -34,7 +34,7 @@ class _ChannelConv(Layer):
         engine: str = "auto",
     ) -> None:
         super().__init__(
-            None, None, kernel_size, stride, padding, dilation, 1, bias, padding_mode, device,
+            None, None, kernel_size, stride, padding, dilation, 1, bias, padding_mode, device, dtype,
             channels=_graph(self, channels), flip=flip, engine=engine,
         )  # fmt: skip
         self._make_parameters(bias, device, dtype)
@@ -107,7 +107,7 @@ class _ChannelConvTranspose(Transposed):
         output_size: Any = None,
     ) -> None:
         super().__init__(
-            None, None, kernel_size, stride, padding, dilation, 1, bias, padding_mode, device,
+            None, None, kernel_size, stride, padding, dilation, 1, bias, padding_mode, device, dtype,
             channels=_graph(self, channels), flip=flip, engine=engine, output_padding=output_padding, output_size=output_size,
         )  # fmt: skip
         self._make_parameters(bias, device, dtype)

@@ -17,14 +17,16 @@ def untie(layer: Layer, tile: Any, input_size: Any) -> Layer:
     """See :meth:`Layer.untie`."""
     name, n = type(layer).__name__, layer._n
     if (tile is None) == (input_size is None):
-        raise ValueError(f"{name}.untie: give a tile, or an input_size for a local layer")
+        raise ValueError(f"{name}.untie: give a tile, or an input_size for a local layer; one of them")
     kind = tiled if input_size is None else local
     class_name = f"{'Tiled' if input_size is None else 'Local'}Conv{'Transpose' if layer._transposed else ''}{n}d"
-    own = {"tile": layer_sizes(name, "tile", tile, n)} if input_size is None else {"input_size": input_size}
+    own = {"tile": layer_sizes(f"{name}.untie", "tile", tile, n)} if input_size is None else {"input_size": input_size}
     bias = "untied" if layer.bias is not None and layer.bias.ndim > 1 else layer.bias is not None
     new: Layer = getattr(kind, class_name)(*_channels(layer), bias=bias, **own, **_arguments(layer))
     assert new.tile is not None
     old = layer.tile or (1,) * n
+    if isinstance(layer, local._LocalConv | local._LocalConvTranspose) and new.tile != old:
+        raise ValueError(f"{name}.untie: a local layer has positions {old} and no others, got {new.tile}")
     if (error := untie_error(old, new.tile, local=input_size is not None)) is not None:
         raise ValueError(f"{name}.untie: {error}")
     weight = layer.weight if layer.tile else layer.weight.unflatten(0, (-1, *old))

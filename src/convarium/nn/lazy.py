@@ -13,6 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from .._spec.channels import ChannelGraph
 from .._spec.layer import layer_channels
+from .._spec.tensors import check_tensors
 from ._layer import Bias
 from .local import (
     LocalConv1d,
@@ -32,6 +33,8 @@ __all__ = [
     "LazyLocalConvTranspose3d",
 ]
 
+_NOT_YET = "the layer has no shape before its first input; call it once"
+
 
 class _Lazy(LazyModuleMixin):  # a mixin before a local layer: self has what that has
     """Weight and untied bias stay uninitialised until the first input (or a loaded state dict) says their shape."""
@@ -44,6 +47,8 @@ class _Lazy(LazyModuleMixin):  # a mixin before a local layer: self has what tha
         if bias is False:
             self.register_parameter("bias", None)
         elif bias == "untied":
+            if self._transposed:
+                self._bias_places()  # needs output_size, now rather than at the first input
             self.bias = UninitializedParameter(device=device, dtype=dtype)
         else:
             self.bias = Parameter(torch.empty(self.out_channels, device=device, dtype=dtype))
@@ -51,6 +56,7 @@ class _Lazy(LazyModuleMixin):  # a mixin before a local layer: self has what tha
     def initialize_parameters(self: Any, input: Tensor, output_size: Any = None) -> None:
         """Called by torch before the first forward."""
         n, name = self._n, type(self).__name__
+        check_tensors(name, input=input)
         if input.ndim not in (n + 1, n + 2):
             raise ValueError(
                 f"{name}: input must have {n + 2} dimensions, or {n + 1} without a batch, got {tuple(input.shape)}"
@@ -68,6 +74,12 @@ class _Lazy(LazyModuleMixin):  # a mixin before a local layer: self has what tha
     def reset_parameters(self: Any) -> None:
         if not self.has_uninitialized_params():
             super().reset_parameters()
+
+    def untie(self: Any, tile: Any = None, *, input_size: Any = None) -> Any:
+        raise ValueError(f"{type(self).__name__}.untie: {_NOT_YET}")
+
+    def to_dense(self: Any) -> Any:
+        raise ValueError(f"{type(self).__name__}.to_dense: {_NOT_YET}")
 
 
 class _LazyLocalConv(_Lazy):

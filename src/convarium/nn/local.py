@@ -9,6 +9,7 @@ from torch import Tensor
 from .._spec.call import output_sizes
 from .._spec.channels import ChannelGraph
 from .._spec.layer import layer_sizes
+from .._spec.tensors import check_tensors
 from ._layer import Bias, Layer, Transposed
 
 __all__ = [
@@ -44,7 +45,7 @@ class _LocalConv(Layer):
         engine: str = "auto",
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=channels, flip=flip, engine=engine,
         )  # fmt: skip
         self._build(input_size, bias, device, dtype)
@@ -68,6 +69,7 @@ class _LocalConv(Layer):
         )
 
     def forward(self, input: Tensor) -> Tensor:
+        check_tensors(type(self).__name__, input=input)
         size = tuple(input.shape[-self._n :])
         if size != self.input_size and input.ndim > self._n and self._positions(size) != self.tile:
             raise ValueError(
@@ -152,7 +154,7 @@ class _LocalConvTranspose(Transposed):
         output_size: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=channels, flip=flip, engine=engine, output_padding=output_padding, output_size=output_size,
         )  # fmt: skip
         self._build(input_size, bias, device, dtype)
@@ -166,6 +168,7 @@ class _LocalConvTranspose(Transposed):
         return input_size
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        check_tensors(type(self).__name__, input=input)
         size = tuple(input.shape[-self._n :])
         if size != self.input_size and input.ndim > self._n:
             raise ValueError(f"{type(self).__name__}: input must be of size {self.input_size}, got {size}")

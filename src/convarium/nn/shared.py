@@ -28,7 +28,7 @@ class _Conv(Layer):
         engine: str = "auto",
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=None, flip=flip, engine=engine,
         )  # fmt: skip
         self._make_parameters(bias, device, dtype)
@@ -99,7 +99,7 @@ class _ConvTranspose(Transposed):
         output_size: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=None, flip=flip, engine=engine, output_padding=output_padding, output_size=output_size,
         )  # fmt: skip
         self._make_parameters(bias, device, dtype)

@@ -39,7 +39,7 @@ class _TiledConv(Layer):
         engine: str = "auto",
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=channels, flip=flip, engine=engine,
         )  # fmt: skip
         self.tile = layer_sizes(type(self).__name__, "tile", tile, self._n)
@@ -113,7 +113,7 @@ class _TiledConvTranspose(Transposed):
         output_size: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=channels, flip=flip, engine=engine, output_padding=output_padding, output_size=output_size,
         )  # fmt: skip
         self.tile = layer_sizes(type(self).__name__, "tile", tile, self._n)
