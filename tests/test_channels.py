@@ -1,0 +1,137 @@
+"""Channel graphs are their masks: every constructor, property and text of a graph against plain boolean matrices."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from convarium import ChannelGraph
+from convarium._spec.channels import parse_graph
+from convarium._spec.wiring import Wiring, parse_wiring, repeated
+from family import random_graph, seeds
+
+
+def mask_of(inputs: int, outputs: int, reads) -> np.ndarray:
+    return np.array([[reads(i, j) for i in range(inputs)] for j in range(outputs)], dtype=bool)
+
+
+def some_graph(seed: int) -> ChannelGraph:
+    rnd = random.Random(seed)
+    common, a, b = rnd.randint(1, 4), rnd.randint(1, 4), rnd.randint(1, 4)
+    return random_graph(rnd, common * a, common * b)
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        (ChannelGraph.dense(3, 2), mask_of(3, 2, lambda i, j: True)),
+        (ChannelGraph.groups(4, 6, 2), mask_of(4, 6, lambda i, j: i // 2 == j // 3)),
+        (ChannelGraph.depthwise(3), mask_of(3, 3, lambda i, j: i == j)),
+        (ChannelGraph.depthwise(3, 2), mask_of(3, 6, lambda i, j: i == j // 2)),
+        (ChannelGraph.interlaced(4, 6, 2), mask_of(4, 6, lambda i, j: i % 2 == j % 2)),
+        (ChannelGraph.from_edges(3, 2, [(2, 0), (0, 1), (1, 1)]), mask_of(3, 2, lambda i, j: (j == 0) == (i == 2))),
+        (ChannelGraph.from_mask(torch.eye(3)), mask_of(3, 3, lambda i, j: i == j)),
+        (ChannelGraph.from_mask([[True, False], [False, False]], allow_empty=True), np.array([[1, 0], [0, 0]], bool)),
+    ],
+    ids=str,
+)
+def test_constructors_mean_what_they_say(graph: ChannelGraph, expected: np.ndarray) -> None:
+    assert np.array_equal(graph.mask(), expected)
+
+
+@pytest.mark.parametrize("seed", seeds(100, 2000))
+def test_every_view_of_a_graph_is_its_mask(seed: int) -> None:
+    graph = some_graph(seed)
+    mask = graph.mask()
+    outputs, inputs = np.nonzero(mask)  # row-major: sorted by output and then input
+    assert np.array_equal(graph.edges, [inputs, outputs])
+    assert graph.n_edges == mask.sum()
+    assert graph.is_full == mask.all()
+    assert all(graph.parents(j) == tuple(np.flatnonzero(mask[j])) for j in range(graph.out_channels))
+    assert all(graph.children(i) == tuple(np.flatnonzero(mask[:, i])) for i in range(graph.in_channels))
+    covered = np.zeros(mask.shape, dtype=int)
+    for block in graph.blocks:
+        covered[np.ix_(block.outputs, block.inputs)] += 1
+    assert np.array_equal(covered, mask), "blocks cover each edge once"
+    assert sorted(j for block in graph.blocks for j in block.outputs) == list(range(graph.out_channels))
+
+
+@pytest.mark.parametrize("seed", seeds(100, 2000))
+def test_equal_edges_make_equal_graphs(seed: int) -> None:
+    graph = some_graph(seed)
+    pairs = graph.edges.T.tolist()
+    random.Random(seed).shuffle(pairs)
+    again = ChannelGraph.from_edges(graph.in_channels, graph.out_channels, pairs, allow_empty=True)
+    others = (
+        again,
+        ChannelGraph.from_mask(graph.mask().astype(int), allow_empty=True),
+        parse_graph(graph.in_channels, graph.out_channels, graph.text),
+        pickle.loads(pickle.dumps(graph)),
+        copy.deepcopy(graph),
+    )
+    for other in others:
+        assert other == graph
+        assert hash(other) == hash(graph)
+        assert repr(other) == repr(graph)
+    flipped = graph.mask()
+    flipped[0, 0] ^= True
+    assert ChannelGraph.from_mask(flipped, allow_empty=True) != graph
+
+
+@pytest.mark.parametrize("seed", seeds(100, 2000))
+def test_composition_is_the_boolean_product(seed: int) -> None:
+    rnd = random.Random(seed)
+    widths = [rnd.choice([2, 4, 6]) for _ in range(3)]
+    first, second = random_graph(rnd, widths[0], widths[1]), random_graph(rnd, widths[1], widths[2])
+    reach = (second.mask().astype(int) @ first.mask().astype(int)) > 0
+    assert np.array_equal((second @ first).mask(), reach)
+
+
+@pytest.mark.parametrize("g1", [1, 2, 3, 4, 6, 12])
+@pytest.mark.parametrize("g2", [1, 2, 3, 4, 6, 12])
+def test_clcnet_rule_for_seeing_every_channel(g1: int, g2: int) -> None:
+    interlaced, grouped = ChannelGraph.interlaced(12, 12, g1), ChannelGraph.groups(12, 24, g2)
+    assert (grouped @ interlaced).is_full == (12 / g2 >= g1)
+
+
+@pytest.mark.parametrize("seed", seeds(60, 600))
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_copies_of_a_wiring_lie_side_by_side(seed: int, times: int) -> None:
+    wiring = Wiring(some_graph(seed), by_edge=True)
+    text = repeated(wiring.text, times)
+    many = parse_wiring(text, times * wiring.in_channels, times * wiring.out_channels)
+    assert parse_wiring(many.text, many.in_channels, many.out_channels) == many
+    expected = np.kron(np.eye(times, dtype=int), wiring.graph.mask())
+    assert many.n_edges == expected.sum()
+    edges = np.zeros_like(expected)
+    edges[tuple(many.edges()[::-1])] += 1
+    assert np.array_equal(edges, expected)
+    covered = np.zeros_like(expected)
+    for alike in many.bicliques():
+        for outputs, inputs in zip(alike.outputs, alike.inputs, strict=True):
+            covered[np.ix_(outputs, inputs)] += 1
+    assert np.array_equal(covered, expected), "bicliques cover each edge once"
+
+
+def test_a_graph_cannot_be_changed() -> None:
+    graph = ChannelGraph.from_edges(3, 3, [(0, 0), (2, 1), (1, 2)])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        graph.in_channels = 4
+    with pytest.raises(ValueError, match="read-only"):
+        graph.edges[0, 0] = 2
+    graph.mask()[:] = True  # a copy
+    assert graph.n_edges == graph.mask().sum() == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["", "g", "g:", "g:x", "g:-1", "g:3", "i:3", "e:", "e:AAAA", "e:*", "x:1", "g:1:1", "g:²"]
+)
+def test_text_that_is_no_graph_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"channels|groups"):
+        parse_graph(4, 4, text)
