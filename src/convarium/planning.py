@@ -12,6 +12,7 @@ from ._planner.choice import check_engine
 from ._planner.plan import Plan, plan
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
+from ._spec.shown import shown
 from ._spec.tensors import check_dtype
 
 __all__ = ["Plan", "engines", "plan1d", "plan2d", "plan3d"]
@@ -126,8 +127,8 @@ def _plan(
 
 def _device_type(name: str, device: Any) -> str:
     if not isinstance(device, str | torch.device):
-        raise TypeError(f"{name}: device must be a torch.device or its name, got {device!r}")
+        raise TypeError(f"{name}: device must be a torch.device or its name, got {shown(device)}")
     try:
         return torch.device(device).type
     except RuntimeError:
-        raise ValueError(f"{name}: device must be a torch.device or its name, got {device!r}") from None
+        raise ValueError(f"{name}: device must be a torch.device or its name, got {shown(device)}") from None

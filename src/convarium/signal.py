@@ -276,9 +276,9 @@ def weighted_average(
     flag(call, "renormalize", renormalize)
     (track, weights), leave = enter(call, floating=True, x=x, w=w)
     if w.is_complex() if isinstance(w, Tensor) else np.iscomplexobj(w):
-        raise TypeError(f"{call}: w must be real, as a density is; received complex numbers")
+        raise TypeError(f"{call}: w must be real, as a density is, got complex numbers")
     if track.dim() == 0:
-        raise ValueError(f"{call}: x must have an axis of time; received a single number")
+        raise ValueError(f"{call}: x must have an axis of time, got a single number")
     axis = one_axis(call, "axis", axis, track.dim())
     real = weights.real if weights.is_complex() else weights
     shared = weights.dim() == 1

@@ -20,8 +20,7 @@ _TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3
 def convolve(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, engine: str) -> Tensor:
     """The face's ``conv``: input and output batched or not, weight in the form that the face takes."""
     n = len(call.stride)
-    if _is_torch(call, engine, input, weight):
-        padding = tuple(before for before, _ in call.pads)
+    if (padding := _as_torch(call, engine, input, weight)) is not None:
         return _CONVOLVE[n](input, weight, bias, call.stride, padding, call.dilation, int(call.channels))
     batched = input.ndim == n + 2
     signal = input if batched else input.unsqueeze(0)
@@ -36,8 +35,7 @@ def convolve(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, eng
 def transpose(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, engine: str) -> Tensor:
     """The face's ``conv_transpose``: the map ``grad_input``, with the call's input in the place of a gradient."""
     n = len(call.stride)
-    if _is_torch(call, engine, input, weight):
-        padding = tuple(before for before, _ in call.pads)
+    if (padding := _as_torch(call, engine, input, weight)) is not None:
         extra = tuple(
             size - ((length - 1) * u - 2 * p + d * (k - 1) + 1)
             for size, length, u, p, d, k in zip(
@@ -79,16 +77,15 @@ def over_positions(bias: Tensor, output_size: tuple[int, ...]) -> Tensor:
     return bias
 
 
-def _is_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> bool:
-    """Whether torch's own function is this very call and its planned engine, and nothing is being traced or transformed.
+def _as_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> tuple[int, ...] | None:
+    """The padding for torch's own function where it is this very call and its planned engine, and nothing is traced.
 
     Then torch's own autograd serves, and our operator would only add its cost.
     """
-    if not call.shared or call.by_edge or call.flip or call.mode is not None or engine not in ("auto", "aten"):
-        return False
+    if call.torch_padding is None or engine not in ("auto", "aten"):
+        return None
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
-        return False
-    if any(before != after for before, after in call.pads):
-        return False
+        return None
     batch = input.shape[0] if input.ndim == len(call.stride) + 2 else 1
-    return choose(call.problem(batch, weight.dtype, weight.device.type), engine).engine == "aten"
+    chosen = choose(call.problem(batch, weight.dtype, weight.device.type), engine)
+    return call.torch_padding if chosen.engine == "aten" else None

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._spec.shown import shown
+
 
 @dataclass(frozen=True)
 class Function:
@@ -37,7 +39,7 @@ def function(call: str, name: str, given: object, support: object, is_torch: boo
         )
     if not (isinstance(given, (tuple, list)) and len(given) == 2):
         raise TypeError(
-            f"{call}: {name} must be a callable or a pair (times, values) of a sampled function; received {type(given).__name__}"
+            f"{call}: {name} must be a callable or a pair (times, values) of a sampled function, got {type(given).__name__}"
         )
     if support is not None:
         raise ValueError(
@@ -50,20 +52,20 @@ def function(call: str, name: str, given: object, support: object, is_torch: boo
     if times.dim() != 1 or times.shape != values.shape:
         raise ValueError(
             f"{call}: {name}'s times and values must be two vectors of one length; "
-            f"received shapes {tuple(times.shape)} and {tuple(values.shape)}"
+            f"got shapes {tuple(times.shape)} and {tuple(values.shape)}"
         )
     if len(times) < 2:
-        raise ValueError(f"{call}: {name} needs two samples or more, or its integral is zero; received {len(times)}")
+        raise ValueError(f"{call}: {name} needs two samples or more, or its integral is zero, got {len(times)}")
     if times.is_complex():
-        raise TypeError(f"{call}: {name}'s times must be real; received dtype {times.dtype}")
+        raise TypeError(f"{call}: {name}'s times must be real, got dtype {times.dtype}")
     knots = times.detach()
     if not bool(torch.isfinite(knots).all()):
-        raise ValueError(f"{call}: {name}'s times must be finite; received {_first(~torch.isfinite(knots), knots)}")
+        raise ValueError(f"{call}: {name}'s times must be finite, got {_first(~torch.isfinite(knots), knots)}")
     falls = knots[1:] <= knots[:-1]
     if bool(falls.any()):
         at = int(falls.nonzero()[0, 0])
         raise ValueError(
-            f"{call}: {name}'s times must increase; received times[{at}] = {float(knots[at]):g} and "
+            f"{call}: {name}'s times must increase, got times[{at}] = {float(knots[at]):g} and "
             f"times[{at + 1}] = {float(knots[at + 1]):g}"
         )
     return Function(lambda a: _interpolated(times, values, a), float(knots[0]), float(knots[-1]), knots, True)
@@ -92,9 +94,9 @@ def moments(call: str, given: object) -> Tensor:
     device = given.device if isinstance(given, Tensor) else torch.device("cpu")
     t = samples(call, "t", given, isinstance(given, Tensor), device)
     if t.is_complex():
-        raise TypeError(f"{call}: t must be real; received complex numbers")
+        raise TypeError(f"{call}: t must be real, got complex numbers")
     if not bool(torch.isfinite(t).all()):
-        raise ValueError(f"{call}: t must be finite; received a NaN or an infinity")
+        raise ValueError(f"{call}: t must be finite, got a NaN or an infinity")
     return t
 
 
@@ -117,11 +119,11 @@ def _support(call: str, name: str, support: object) -> tuple[float, list[float],
     try:
         places = [float(place) for place in support]  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{expected} of numbers; received {support!r}") from error
+        raise TypeError(f"{expected} of numbers, got {shown(support)}") from error
     if len(places) < 2:
-        raise ValueError(f"{expected}; received {len(places)} number(s)")
+        raise ValueError(f"{expected}, got {len(places)} number(s)")
     if any(not left < right for left, right in itertools.pairwise(places)):  # a NaN fails this too
-        raise ValueError(f"{expected}; received {tuple(places)}")
+        raise ValueError(f"{expected}, got {tuple(places)}")
     return places[0], [place for place in places if math.isfinite(place)], places[-1]
 
 

@@ -71,7 +71,7 @@ def window(call: str, x: Sequence[int], w: Sequence[int], mode: object, axes: ob
         elif n != k and 1 not in (n, k):
             raise ValueError(
                 f"{call}: x {x} and w {w} do not broadcast along axis {axis}, which is not convolved (axes={along}): "
-                f"expected equal sizes or a 1, received {n} and {k}"
+                f"expected equal sizes or a 1, got {n} and {k}"
             )
     pairs = [(x[axis], w[axis]) for axis in along]
     if mode == "full":
@@ -82,7 +82,7 @@ def window(call: str, x: Sequence[int], w: Sequence[int], mode: object, axes: ob
         if any(n < k for n, k in pairs) and any(n > k for n, k in pairs):
             raise ValueError(
                 f"{call}: mode='valid' needs x at least as large as w along every convolved axis, or w as x; "
-                f"received x {x} and w {w} (axes={along}); mode='full' or 'same' would fit"
+                f"got x {x} and w {w} (axes={along}); mode='full' or 'same' would fit"
             )
         start, size = [min(n, k) - 1 for n, k in pairs], [abs(n - k) + 1 for n, k in pairs]
     return Window(x, w, along, tuple(start), tuple(size))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import index
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from .channels import ChannelGraph
 from .geometry import output_size, same_padding
 from .problem import Problem, problem_of
+from .shown import shown
 from .wiring import Wiring
 
 Ints = tuple[int, ...]
@@ -47,6 +48,12 @@ class Call:
     mode: str | None  # how to pad the input before the operator sees it; None: the operator's own zeros
     shared: bool  # the weight has no dimensions for a tile
     by_edge: bool  # the weight has a kernel for each edge of a graph
+    torch_padding: Ints | None = field(init=False)  # of both sides, where torch's own function has this form
+
+    def __post_init__(self) -> None:
+        even = all(before == after for before, after in self.pads)
+        theirs = self.shared and not self.by_edge and not self.flip and self.mode is None and even
+        object.__setattr__(self, "torch_padding", self.padding if theirs else None)
 
     def problem(self, batch: int, dtype: torch.dtype, device: str) -> Problem:
         """The problem that this call makes of a batch of such numbers."""
@@ -152,7 +159,7 @@ def transposed(
     _some_channels(call, weight)
     stride, dilation = positive(call, "stride", stride, n), positive(call, "dilation", dilation, n)
     if isinstance(padding, str):
-        raise ValueError(f"{call}: padding={padding!r} is for convolutions; give a transposed one numbers")
+        raise ValueError(f"{call}: padding={shown(padding)} is for convolutions; give a transposed one numbers")
     pads = pairs(call, padding, n, size, kernel, stride, dilation)
     extra = _output_padding(call, n, size, kernel, stride, dilation, pads, output_padding, output)
     sizes = tuple(
@@ -204,7 +211,7 @@ def directions(call: str, name: str, value: Any, n: int) -> Ints:
     if _is_sequence(value):
         if len(value) != n:
             hint = "; padding before and after is written in pairs, ((before, after), ...)" if name == "padding" else ""
-            raise ValueError(f"{call}: {name} must be {_so_many(n)}, got {value!r}{hint}")
+            raise ValueError(f"{call}: {name} must be {_so_many(n)}, got {shown(value)}{hint}")
         return tuple(whole(call, name, item) for item in value)
     return (whole(call, name, value),) * n
 
@@ -214,7 +221,7 @@ def pairs(call: str, padding: Any, n: int, size: Ints, kernel: Ints, stride: Int
     if isinstance(padding, str):
         if padding not in PADDING_NAMES:
             raise ValueError(
-                f"{call}: padding must be numbers, pairs, or one of {_names(PADDING_NAMES)}, got {padding!r}"
+                f"{call}: padding must be numbers, pairs, or one of {_names(PADDING_NAMES)}, got {shown(padding)}"
             )
         if padding == "valid":
             return ((0, 0),) * n
@@ -224,20 +231,20 @@ def pairs(call: str, padding: Any, n: int, size: Ints, kernel: Ints, stride: Int
     if _is_sequence(padding) and any(_is_sequence(side) for side in padding):
         if len(padding) != n or any(not _is_sequence(side) or len(side) != 2 for side in padding):
             raise ValueError(
-                f"{call}: padding by pairs must be ((before, after), ...), one pair a direction, {n} in all, got {padding!r}"
+                f"{call}: padding by pairs must be ((before, after), ...), one pair a direction, {n} in all, got {shown(padding)}"
             )
         found = tuple((whole(call, "padding", before), whole(call, "padding", after)) for before, after in padding)
     else:
         found = tuple((side, side) for side in directions(call, "padding", padding, n))
     for pair in found:
         if min(pair) < 0:
-            raise ValueError(f"{call}: padding must not be negative, got {padding!r}")
+            raise ValueError(f"{call}: padding must not be negative, got {shown(padding)}")
     return found
 
 
 def whole(call: str, name: str, value: Any) -> int:
     if isinstance(value, bool):
-        raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
+        raise TypeError(f"{call}: {name} must be a whole number, got {shown(value)}")
     if type(value) is int:
         if not -_WORD < value < _WORD:
             raise ValueError(f"{call}: {name} must be less than 2**63, got {value}")
@@ -245,7 +252,7 @@ def whole(call: str, name: str, value: Any) -> int:
     try:
         return index(value)
     except TypeError:
-        raise TypeError(f"{call}: {name} must be a whole number, got {value!r}") from None
+        raise TypeError(f"{call}: {name} must be a whole number, got {shown(value)}") from None
 
 
 def _is_sequence(value: Any) -> bool:
@@ -260,29 +267,29 @@ def positive(call: str, name: str, value: Any, n: int) -> Ints:
     found = directions(call, name, value, n)
     for item in found:
         if item < 1:
-            raise ValueError(f"{call}: {name} must be at least 1, got {value!r}")
+            raise ValueError(f"{call}: {name} must be at least 1, got {shown(value)}")
     return found
 
 
 def _one_positive(call: str, name: str, value: Any) -> int:
     found = whole(call, name, value)
     if found < 1:
-        raise ValueError(f"{call}: {name} must be at least 1, got {value!r}")
+        raise ValueError(f"{call}: {name} must be at least 1, got {shown(value)}")
     return found
 
 
 def one_of(call: str, name: str, value: Any, names: Sequence[str]) -> str:
     """One of some names."""
     if not isinstance(value, str):
-        raise TypeError(f"{call}: {name} must be one of {_names(names)}, got {value!r}")
+        raise TypeError(f"{call}: {name} must be one of {_names(names)}, got {shown(value)}")
     if value not in names:
-        raise ValueError(f"{call}: {name} must be one of {_names(names)}, got {value!r}")
+        raise ValueError(f"{call}: {name} must be one of {_names(names)}, got {shown(value)}")
     return value
 
 
 def flag(call: str, name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{call}: {name} must be True or False, got {value!r}")
+        raise TypeError(f"{call}: {name} must be True or False, got {shown(value)}")
     return value
 
 
@@ -367,7 +374,7 @@ def _edges_fit(call: str, weight: Ints, channels: ChannelGraph, groups: Any) -> 
     if weight[0] != channels.n_edges:
         raise ValueError(
             f"{call}: weight {_shape(weight)} must have one kernel an edge of the graph in front, "
-            f"and {channels!r} has {channels.n_edges}"
+            f"and {shown(channels)} has {channels.n_edges}"
         )
 
 
@@ -424,7 +431,7 @@ def _mode(call: str, mode: Any, pads: Pairs, size: Ints) -> str | None:
         most = {"reflect": length - 1, "circular": length}.get(mode)
         if most is not None and max(pair) > most:
             raise ValueError(
-                f"{call}: padding_mode={mode!r} can pad a size of {length} by at most {most}, got {max(pair)}"
+                f"{call}: padding_mode={shown(mode)} can pad a size of {length} by at most {most}, got {max(pair)}"
             )
     return mode
 
@@ -456,7 +463,7 @@ def more_output(call: str, value: Any, n: int, stride: Ints, dilation: Ints) -> 
     for e, u, d in zip(found, stride, dilation, strict=True):
         if e < 0 or e >= max(u, d):
             raise ValueError(
-                f"{call}: output_padding must be at least 0 and less than stride or dilation, got {value!r} "
+                f"{call}: output_padding must be at least 0 and less than stride or dilation, got {shown(value)} "
                 f"with stride {_shape(stride)} and dilation {_shape(dilation)}"
             )
     return found
@@ -465,7 +472,7 @@ def more_output(call: str, value: Any, n: int, stride: Ints, dilation: Ints) -> 
 def shape(call: str, name: str, value: Any) -> Ints:
     """A shape given as a sequence of whole numbers."""
     if not _is_sequence(value):
-        got = "a tensor; its .shape is one" if isinstance(value, torch.Tensor) else repr(value)
+        got = shown(value) + ("; its .shape is one" if hasattr(value, "shape") else "")
         raise TypeError(f"{call}: {name} must be a shape, a sequence of whole numbers, got {got}")
     found = tuple(whole(call, name, item) for item in value)
     for item in found:

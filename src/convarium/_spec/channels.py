@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .shown import shown
+
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
@@ -99,15 +101,19 @@ class ChannelGraph:
         call = "ChannelGraph.from_edges"
         in_channels = _check_count(call, "in_channels", in_channels)
         out_channels = _check_count(call, "out_channels", out_channels)
-        if not isinstance(edges, Iterable):
-            raise TypeError(f"{call}: edges must be (input, output) pairs of channel numbers, got {edges!r}")
+        try:
+            pairs = iter(edges)
+        except TypeError:
+            raise TypeError(
+                f"{call}: edges must be (input, output) pairs of channel numbers, got {shown(edges)}"
+            ) from None
         mask = np.zeros((out_channels, in_channels), dtype=np.bool_)
-        for edge in edges:
+        for edge in pairs:
             try:
                 source, target = (_channel_number(end) for end in edge)
             except (TypeError, ValueError):
                 raise TypeError(
-                    f"{call}: edges must be (input, output) pairs of channel numbers, got {edge!r}"
+                    f"{call}: edges must be (input, output) pairs of channel numbers, got {shown(edge)}"
                 ) from None
             if not 0 <= source < in_channels:
                 raise ValueError(f"{call}: edge {(source, target)} reads input {source} of {in_channels}")
@@ -282,7 +288,7 @@ def _regular_candidates(mask: Mask) -> list[ChannelGraph]:
 
 def _check_count(call: str, name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{call}: {name} must be a whole number, got {value!r}")
+        raise TypeError(f"{call}: {name} must be a whole number, got {shown(value)}")
     if not 1 <= value < 2**31:
         raise ValueError(f"{call}: {name} must be at least 1 and less than 2**31, got {value}")
     return int(value)
@@ -308,7 +314,7 @@ def _channel_number(value: Any) -> int:
 
 def _check_channel(call: str, name: str, value: Any, count: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"ChannelGraph.{call}: {name} must be a channel number, got {value!r}")
+        raise TypeError(f"ChannelGraph.{call}: {name} must be a channel number, got {shown(value)}")
     if not 0 <= value < count:
         raise ValueError(f"ChannelGraph.{call}: {name} must be a channel from 0 to {count - 1}, got {value}")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .call import Ints, directions, padding_mode_name, pairs, positive, whole
 from .channels import ChannelGraph
+from .shown import shown
 
 
 def layer_channels(
@@ -46,7 +47,7 @@ def layer_channels(
 def layer_padding(call: str, padding: Any, n: int, transposed: bool) -> Any:
     """Padding as a layer keeps it: a name, a number a direction, or pairs."""
     if isinstance(padding, str) and transposed:
-        raise ValueError(f"{call}: padding={padding!r} is for convolutions; give a transposed one numbers")
+        raise ValueError(f"{call}: padding={shown(padding)} is for convolutions; give a transposed one numbers")
     ones = (1,) * n
     checked = pairs(call, padding, n, ones, ones, ones, ones)
     if isinstance(padding, str):
@@ -59,7 +60,9 @@ def layer_padding(call: str, padding: Any, n: int, transposed: bool) -> Any:
 def layer_padding_mode(call: str, mode: Any, transposed: bool) -> str:
     mode = padding_mode_name(call, mode)
     if transposed and mode != "zeros":
-        raise ValueError(f"{call}: padding_mode={mode!r} is for convolutions; a transposed one crops, with 'zeros'")
+        raise ValueError(
+            f"{call}: padding_mode={shown(mode)} is for convolutions; a transposed one crops, with 'zeros'"
+        )
     return mode
 
 
@@ -67,7 +70,7 @@ def layer_bias(call: str, bias: Any) -> bool | str:
     if isinstance(bias, bool) or (isinstance(bias, str) and bias == "untied"):
         return bias
     kind = ValueError if isinstance(bias, str) else TypeError
-    raise kind(f"{call}: bias must be True, False or 'untied', got {bias!r}")
+    raise kind(f"{call}: bias must be True, False or 'untied', got {shown(bias)}")
 
 
 def layer_sizes(call: str, name: str, value: Any, n: int) -> Ints:

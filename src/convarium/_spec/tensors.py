@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .shown import shown
+
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 
 
@@ -36,7 +38,7 @@ def check_tensors(call: str, *, bias: object = None, **tensors: object) -> None:
 
 def check_dtype(call: str, name: str, dtype: object) -> None:
     if not isinstance(dtype, torch.dtype):
-        raise TypeError(f"{call}: {name} must be a torch.dtype, got {dtype!r}")
+        raise TypeError(f"{call}: {name} must be a torch.dtype, got {shown(dtype)}")
     if dtype not in DTYPES:
         raise TypeError(f"{call}: {name} must be of floating-point or complex numbers, got {dtype}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._spec.channels import ChannelGraph
+from .._spec.shown import shown
 from ._layer import Bias, Layer, Transposed
 
 __all__ = [
@@ -42,7 +43,7 @@ class _ChannelConv(Layer):
 
 def _graph(layer: Layer, channels: Any) -> ChannelGraph:
     if not isinstance(channels, ChannelGraph):
-        raise TypeError(f"{type(layer).__name__}: channels must be a ChannelGraph, got {channels!r}")
+        raise TypeError(f"{type(layer).__name__}: channels must be a ChannelGraph, got {shown(channels)}")
     return channels
 
 
