@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM as an exception, so that a command can leave things in order; a second one ends it at once."""
+"""Ctrl-C and SIGTERM, heeded where a command can leave things in order; a second one ends it at once.
+
+An exception that a signal handler raises may come up anywhere, in the middle of an import or of a callback from C++, which turn
+it into errors of their own. So the handler only notes the signal, and :meth:`Stop.here` raises between two steps.
+"""
 
 from __future__ import annotations
 
@@ -28,21 +32,34 @@ class Stopped(BaseException):
         return f"stopped by {name}" + (f": {self.note}" if self.note else "")
 
 
-@contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """Within it the two signals raise :class:`Stopped`. Elsewhere than in the main thread it does nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+class Stop:
+    """Whether a signal came, and which."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """The signals' handler."""
+        self._number = number
         for each in NAMES:
             signal.signal(each, signal.SIG_DFL)
-        raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in NAMES}
+    def here(self) -> None:
+        """Raise :class:`Stopped` if a signal came."""
+        if self._number is not None:
+            raise Stopped(self._number)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Within it the two signals are noted. Elsewhere than in the main thread none is."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.note) for number in NAMES}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

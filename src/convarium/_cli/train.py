@@ -141,8 +141,7 @@ def train(
         size=_numbers("--size", size, "x", int), kinds=_names(kinds), tasks=_names(tasks),
         seeds=None if seeds is None else tuple(range(seeds)), rates=_numbers("--rates", rates, ",", float),
     )  # fmt: skip
-    with stoppable():
-        _train(settings, out, overwrite, as_json)
+    _train(settings, out, overwrite, as_json)
 
 
 def _train(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> None:
@@ -159,21 +158,22 @@ def _train(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> 
     config = config.replace(threads=torch.get_num_threads())
     samples = prepare.read(config)
     compare.check(config, samples)
-    folder = RunFolder.create(path, config, prepare.card(samples, config), overwrite)
     show = display.choose(as_json)
-    started = time.perf_counter()
-    try:
-        show.opening(folder)
-        with show.watching() as watch:
-            compare.Compare(config, samples, folder).run(watch)
-            seconds = time.perf_counter() - started
-            show.note("drawing the pictures")
-            names = pictures.write(folder)
-        folder.finish()
-    except Stopped as stop:
-        total, missing = len(folder.planned()), len(folder.missing())
-        usable = ", which can be used" if missing < total else ""
-        raise Stopped(stop.number, f"{path} has {total - missing} of {total} networks{usable}") from None
+    with stoppable() as stop:
+        folder = RunFolder.create(path, config, prepare.card(samples, config), overwrite)
+        started = time.perf_counter()
+        try:
+            show.opening(folder)
+            with show.watching() as watch:
+                compare.Compare(config, samples, folder, stop.here).run(watch)
+                seconds = time.perf_counter() - started
+                show.note("drawing the pictures")
+                names = pictures.write(folder)
+            folder.finish()
+        except Stopped as stopped:
+            total, missing = len(folder.planned()), len(folder.missing())
+            usable = ", which can be used" if missing < total else ""
+            raise Stopped(stopped.number, f"{path} has {total - missing} of {total} networks{usable}") from None
     show.closing(folder, seconds, names)
 
 

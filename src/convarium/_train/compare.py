@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +45,7 @@ class Compare:
     config: Config
     samples: Samples
     folder: RunFolder
+    between: Callable[[], None] = lambda: None  # called between two steps; what it raises ends the job
 
     def run(self, watch: Watch) -> None:
         config = self.config
@@ -67,7 +69,7 @@ class Compare:
         watch.network(key, rate, trial)
         network = new_network(key, self.config, self.samples.images.shape[1], self.samples.size, parts.train)
         fit = Fit(network, parts.train, parts.validation, rate, key.seed, self.config.epochs, self.config.batch)
-        fit.run(watch.epoch)
+        fit.run(watch.epoch, self.between)
         return fit
 
     def _keep(self, key: Key, fit: Fit, rates: dict[str, float], parts: Split, watch: Watch) -> None:

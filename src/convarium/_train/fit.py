@@ -70,17 +70,20 @@ class Fit:
         steps = self.epochs * math.ceil(len(self.train) / self.batch)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: one_cycle(step, steps))
 
-    def run(self, each: Callable[[Epoch], None] = lambda epoch: None) -> Epoch:
-        """Train to the last epoch, telling ``each`` about every one; returns the best."""
+    def run(
+        self, each: Callable[[Epoch], None] = lambda epoch: None, between: Callable[[], None] = lambda: None
+    ) -> Epoch:
+        """Train to the last epoch, telling ``each`` about every one, with a call of ``between`` before every step of the
+        optimiser; returns the best."""
         while len(self.history) < self.epochs:
-            each(self.step())
+            each(self.epoch(between))
         assert self.best is not None
         return self.best
 
-    def step(self) -> Epoch:
+    def epoch(self, between: Callable[[], None] = lambda: None) -> Epoch:
         """One epoch."""
         start = time.perf_counter()
-        loss = self._pass()
+        loss = self._pass(between)
         seconds = time.perf_counter() - start
         score = evaluate(self.network, self.validation)
         epoch = Epoch(len(self.history) + 1, loss, score.loss, score.accuracy, seconds)
@@ -90,10 +93,11 @@ class Fit:
             self.best_state = copy.deepcopy(self.network.state_dict())
         return epoch
 
-    def _pass(self) -> float:
+    def _pass(self, between: Callable[[], None]) -> float:
         self.network.train()
         total = torch.zeros(())
         for index in torch.randperm(len(self.train), generator=self._order).split(self.batch):
+            between()
             loss = F.cross_entropy(self.network(self.train.images[index]), self.train.labels[index])
             self._optimiser.zero_grad()
             loss.backward()
