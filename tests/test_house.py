@@ -8,7 +8,7 @@ from pathlib import Path
 import convarium as cv
 
 SOURCE = Path(cv.__file__).parent
-FLOORS = ["_spec", "_engines", "_planner", "_maps"]  # from the ground up; the face stands on them
+FLOORS = ["_spec", "_native", "_engines", "_planner", "_maps"]  # from the ground up; the face stands on them
 ABOVE = ["_train", "_cli", "__main__"]  # users of the face: nothing below knows that they exist
 
 

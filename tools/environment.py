@@ -2,7 +2,7 @@
 
 Installs the pinned versions of ``constraints.txt`` and the project itself, editable, with the extras named. On Linux the
 PyTorch of the package index brings gigabytes of CUDA, so a CPU build is looked for first, unless an NVIDIA driver is there.
-A second call with the same pins and extras does nothing.
+A second call with the same pins, extras and C++ core does nothing.
 """
 
 from __future__ import annotations
@@ -39,10 +39,16 @@ def install_torch() -> None:
     pip("-c", str(CONSTRAINTS), pin)
 
 
+def what_is_built() -> list[Path]:
+    """The files that an installation depends on; Python sources are used where they lie."""
+    core = sorted(path for path in (ROOT / "native").rglob("*") if path.is_file())
+    return [CONSTRAINTS, ROOT / "pyproject.toml", ROOT / "CMakeLists.txt", *core]
+
+
 def main(extras: list[str]) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 (this is where an older Python is told)
         sys.exit(f"convarium needs Python 3.11 or newer; this is {sys.version.split()[0]}")
-    wanted = hashlib.sha256(CONSTRAINTS.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in what_is_built())).hexdigest()
     stamp = ENVIRONMENT / "installed"
     done = stamp.read_text().split() if stamp.exists() else []
     have = set(done[1:]) if done[:1] == [wanted] else set()

@@ -7,6 +7,7 @@ gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`
 """
 
 from . import grad, matrix, nn
+from ._native.memory import empty_cache, memory_stats
 from ._spec.channels import ChannelGraph
 from .functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .planning import Plan, engines, plan1d, plan2d, plan3d
@@ -28,9 +29,11 @@ __all__ = [
     "convolve",
     "convolve_functions",
     "correlate",
+    "empty_cache",
     "engines",
     "grad",
     "matrix",
+    "memory_stats",
     "nn",
     "plan1d",
     "plan2d",

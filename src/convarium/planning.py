@@ -22,17 +22,22 @@ Padding = int | str | Sequence[int] | Sequence[tuple[int, int]]
 
 
 def engines() -> dict[str, str]:
-    """The engines that ``engine=`` takes, and what each does, in one line.
+    """The engines that ``engine=`` takes, and what each does, in one line, or why it cannot run on this machine.
 
     Examples:
         >>> import convarium as cv
         >>> for name, summary in cv.engines().items():
-        ...     print(f"{name:10}  {summary}")
+        ...     print(f"{name:10}  {summary}")  # doctest: +ELLIPSIS
         aten        torch's own convolution; a small tile as one strided call for each of its kernels
+        native      ...
         matmul      windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph
         definition  windows, Hadamard products and sums, as the formula is written; the judge of the others
     """
-    return {name: engine.SUMMARY for name, engine in ENGINES.items()}
+    found = {}
+    for name, engine in ENGINES.items():
+        why_not = getattr(engine, "missing", lambda: None)()
+        found[name] = engine.SUMMARY if why_not is None else f"not available: {why_not}"
+    return found
 
 
 def plan2d(
@@ -59,16 +64,17 @@ def plan2d(
 
     Examples:
         >>> import convarium as cv
-        >>> print(cv.plan2d((32, 64, 30, 30), (64, 28, 28, 64, 3, 3)))
+        >>> print(cv.plan2d((32, 64, 30, 30), (64, 28, 28, 64, 3, 3), engine="matmul"))
         local convolution, 2-D, float32 on cpu
           input       (32, 64, 30, 30)
           weight      (64, 28, 28, 64, 3, 3), ChannelGraph(64 -> 64, dense, 4096 edges)
           output      (32, 64, 28, 28)
           each map    1.85 GFLOP, 129.4 MB moved at least, 14.3 FLOP/B, 28.9 M parameters
           engine      matmul (windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph)
-          because     windows as a matrix: the portable way for any tile and any channel graph
-          not aten: 784 kernels take turns, each a call of its own; the most is 16
-          not definition: never chosen: it is the slow judge of the others
+          because     asked for by name
+          not aten: not asked for
+          not native: not asked for
+          not definition: not asked for
     """
     arguments = (stride, padding, dilation, groups, padding_mode, channels, flip)
     return _plan("plan2d", 2, input_size, weight_size, arguments, engine, dtype, device)

@@ -3,7 +3,8 @@
 Each module offers ``SUMMARY`` (one line), ``supports(problem) -> why not, or None``, and the three maps
 ``forward(problem, input, weight)``, ``grad_input(problem, grad_output, weight)``, ``grad_weight(problem, input,
 grad_output)``, with results of :func:`convarium._spec.problem.result_shape`. What an engine cannot promise for a problem that
-it runs is told by an optional ``caveat(problem) -> what, or None``.
+it runs is told by an optional ``caveat(problem) -> what, or None``; why it cannot run on a machine at all, by an optional
+``missing() -> why, or None``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Protocol
 from torch import Tensor
 
 from .._spec.problem import Problem
-from . import aten, definition, matmul
+from . import aten, definition, matmul, native
 
 
 class Engine(Protocol):
@@ -25,4 +26,4 @@ class Engine(Protocol):
     def grad_weight(self, problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor: ...
 
 
-ENGINES: dict[str, Engine] = {"aten": aten, "matmul": matmul, "definition": definition}
+ENGINES: dict[str, Engine] = {"aten": aten, "native": native, "matmul": matmul, "definition": definition}

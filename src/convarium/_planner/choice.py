@@ -1,8 +1,8 @@
 """Which engine runs a problem, and why.
 
-The rule, until engines compete by cost: torch's own convolution where few kernels are shared by many positions, windows as a
-matrix everywhere else, also where the calls that a tile would be split into are small. The definition is never chosen; it is
-asked for.
+The rule, until engines compete by cost: torch's own convolution where one kernel is shared by all positions, the C++ core
+everywhere else. Where that cannot run, torch's convolution for each kernel of a small tile, and windows as a matrix for the
+rest, also where the calls that a tile would be split into are small. The definition is never chosen; it is asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .._spec.problem import Problem
 
 _PREFERENCE = (
     ("aten", "few kernels serve many positions, as torch's convolution is made for"),
+    ("native", "kernels that are not shared by all positions, or any channel graph, at the speed of the machine"),
     ("matmul", "windows as a matrix: the portable way for any tile and any channel graph"),
 )
 SMALL_CALL = (
@@ -65,7 +66,9 @@ def choose(problem: Problem, requested: str = "auto", call: str = "convarium") -
         )
     refusals = {name: engine.supports(problem) for name, engine in ENGINES.items()}
     kernels = math.prod(problem.tile)
-    if refusals["aten"] is None and kernels > 1 and problem.multiply_adds < kernels * SMALL_CALL:
+    if refusals["aten"] is None and kernels > 1 and refusals["native"] is None:
+        refusals["aten"] = f"{kernels} kernels take turns, each a call of its own; the C++ core takes them together"
+    elif refusals["aten"] is None and kernels > 1 and problem.multiply_adds < kernels * SMALL_CALL:
         refusals["aten"] = f"{kernels} kernels take turns, and a call for each would be small"
     name, reason = next((name, reason) for name, reason in _PREFERENCE if refusals[name] is None)
     others = {other: refusals[other] or f"{name} is preferred" for other in ENGINES if other != name}

@@ -1,0 +1,90 @@
+// The C face: which instruction set, and on to its maps.
+#include <cstdlib>
+#include <cstring>
+
+#include "convarium.h"
+#include "maps.hpp"
+
+namespace cv {
+
+#if defined(__x86_64__)
+namespace avx512 {
+extern const Maps table[];
+}
+namespace avx2 {
+extern const Maps table[];
+}
+namespace baseline {
+extern const Maps table[];
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const Maps table[];
+}
+#else
+namespace baseline {
+extern const Maps table[];
+}
+#endif
+
+namespace {
+
+bool always() { return true; }
+
+const Isa kIsas[] = {
+#if defined(__x86_64__)
+    {"avx512",
+     [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"); },
+     avx512::table},
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2::table},
+    {"baseline", always, baseline::table},
+#elif defined(__aarch64__)
+    {"neon", always, neon::table},
+#else
+    {"baseline", always, baseline::table},
+#endif
+};
+constexpr int kCount = sizeof(kIsas) / sizeof(kIsas[0]);
+
+const Isa& chosen() {
+  static const Isa& isa = []() -> const Isa& {
+    const char* asked = std::getenv("CONVARIUM_ISA");
+    for (const Isa& each : kIsas)
+      if (each.available() && (!asked || !*asked || !std::strcmp(asked, each.name))) return each;
+    for (const Isa& each : kIsas)
+      if (each.available()) return each;
+    return kIsas[kCount - 1];
+  }();
+  return isa;
+}
+
+const Maps* maps_of(const cv_problem& problem) {
+  return problem.dtype == CV_FLOAT32 || problem.dtype == CV_FLOAT64 ? chosen().maps + problem.dtype : nullptr;
+}
+
+}  // namespace
+}  // namespace cv
+
+extern "C" {
+
+int cv_forward(const cv_problem* problem, const cv_tensor* input, const void* weight, const cv_tensor* output, int threads) {
+  const cv::Maps* maps = cv::maps_of(*problem);
+  return maps ? maps->forward(*problem, *input, weight, *output, threads) : CV_NO_DTYPE;
+}
+
+int cv_grad_input(const cv_problem* problem, const cv_tensor* grad_output, const void* weight, const cv_tensor* grad_input, int threads) {
+  const cv::Maps* maps = cv::maps_of(*problem);
+  return maps ? maps->grad_input(*problem, *grad_output, weight, *grad_input, threads) : CV_NO_DTYPE;
+}
+
+int cv_grad_weight(const cv_problem* problem, const cv_tensor* input, const cv_tensor* grad_output, void* grad_weight, int threads) {
+  const cv::Maps* maps = cv::maps_of(*problem);
+  return maps ? maps->grad_weight(*problem, *input, *grad_output, grad_weight, threads) : CV_NO_DTYPE;
+}
+
+int cv_abi(void) { return CONVARIUM_ABI; }
+const char* cv_isa_name(int index) { return index >= 0 && index < cv::kCount ? cv::kIsas[index].name : nullptr; }
+int cv_isa_available(int index) { return index >= 0 && index < cv::kCount && cv::kIsas[index].available(); }
+const char* cv_isa(void) { return cv::chosen().name; }
+
+}

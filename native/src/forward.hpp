@@ -1,0 +1,68 @@
+// output[b, o, s] = sum over a window of input * weight: rows are outputs, vectors run over the batch.
+#pragma once
+
+#include "layout.hpp"
+#include "units.hpp"
+
+namespace cv::CV_ISA {
+
+template <class T>
+int forward(const cv_problem& p, const cv_tensor& input, const void* weight, const cv_tensor& output, int threads) {
+  const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p);
+  const i64 fit = kCache / (window * static_cast<i64>(sizeof(T)) + 1) / Lanes<T>::kMost * Lanes<T>::kMost;
+  const i64 wanted = fit > Lanes<T>::kMost ? fit : Lanes<T>::kMost, together = wanted < lanes ? wanted : lanes;
+  Buffer<T> laned(p.in_channels * inputs_of(p) * lanes), result(p.out_channels * positions * lanes);
+  Buffer<T> windows(window * together * threads);
+  Buffer<i64> tables(2 * window * threads);
+  if (!laned || !result || !windows || !tables) return CV_NO_MEMORY;
+  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
+  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads);
+  if (!every_output_reads(p)) zero(result.get(), p.out_channels * positions * lanes, threads);
+
+  parallel(threads, [&](int worker, int workers) {
+    T* const scratch = windows.get() + worker * window * together;
+    Window table{0, tables.get() + 2 * window * worker, tables.get() + 2 * window * worker + window};
+    const Range mine = share(count_of_blocks(p) * positions, worker, workers);
+    each_block(p, positions, mine, [&](const Block& block, i64 begin, i64 end) {
+      Box known{};
+      for (i64 position = begin; position < end; ++position) {
+        const Place s = place_of(p, position);
+        const Box box = box_of(p, s);
+        if (position == begin || !(box == known)) table.build(p, box, block.inputs, {0, block.n_inputs}, lanes);
+        known = box;
+        const T* const kernel = static_cast<const T*>(weight) + kernel_of(p, s);
+        const T* const origin = laned.get() + origin_of(p, s, lanes);
+        const i64 ahead = ahead_of(p, s);
+        for (i64 b0 = 0; b0 < lanes; b0 += together) {
+          const i64 b1 = lanes < b0 + together ? lanes : b0 + together;
+          T* x = scratch;
+          for (i64 b = b0; b < b1;) {
+            const int r = next_lanes<T>(b1 - b);
+            for (i64 j = 0; j < table.n; ++j, x += r) copy_lanes(r, origin + table.input[j] + b, x);
+            b += r;
+          }
+          for (i64 o = 0; o < block.n_outputs;) {
+            const int rows = next_rows(block.n_outputs - o);
+            const T* a[kMostRows];
+            T* out[kMostRows];
+            for (int m = 0; m < rows; ++m) a[m] = kernel + p.rows[block.outputs[o + m]];
+            x = scratch;
+            for (i64 b = b0; b < b1;) {
+              const int r = next_lanes<T>(b1 - b);
+              for (int m = 0; m < rows; ++m) out[m] = result.get() + (block.outputs[o + m] * positions + position) * lanes + b;
+              multiply_lanes<T>(r, rows, Tile<T>{table.n, a, table.weight, x, r, out, false, b == b0 ? ahead : 0});
+              x += table.n * r;
+              b += r;
+            }
+            o += rows;
+          }
+        }
+      }
+    });
+  });
+  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, output.strides);
+  from_lanes(result.get(), output.strides[0], out_rows, p.batch, lanes, static_cast<T*>(output.data), threads);
+  return CV_OK;
+}
+
+}  // namespace cv::CV_ISA

@@ -1,0 +1,94 @@
+// grad_input[b, i, s * stride + ...] += sum over outputs of grad_output * weight: rows are a window, vectors run over the batch.
+//
+// Windows overlap, so threads share out what is written: samples, or input channels. No two of them add to one place.
+#pragma once
+
+#include "layout.hpp"
+#include "units.hpp"
+
+namespace cv::CV_ISA {
+
+constexpr i64 kSmallWeights = 4 << 20;  // bytes that may be read again by every thread
+
+// Whether threads own samples (and each reads all weights) or input channels.
+template <class T>
+bool by_samples(const cv_problem& p, i64 lanes, int threads) {
+  const i64 blocks = (lanes + Lanes<T>::kMost - 1) / Lanes<T>::kMost;
+  const i64 weights = kernels_of(p) * taps_of(p) * p.out_channels * p.classes[0].inputs * sizeof(T);
+  const auto uneven = [&](i64 count) { return (count + threads - 1) / threads * threads * 4 > count * 5; };
+  if (uneven(p.in_channels)) return blocks >= threads || p.in_channels < blocks;
+  return !uneven(blocks) && weights <= kSmallWeights;
+}
+
+template <class T>
+int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads) {
+  const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
+  const i64 outputs = most_outputs(p);
+  Buffer<T> gradient(p.out_channels * positions * lanes), result(p.in_channels * inputs * lanes);
+  Buffer<T> scratches(outputs * lanes * threads);
+  Buffer<i64> tables((2 * window + outputs) * threads);
+  if (!gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
+  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
+  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads);
+  zero(result.get(), p.in_channels * inputs * lanes, threads);
+
+  const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
+  const i64 steps = lanes / Lanes<T>::kLeast;
+  parallel(threads, [&](int worker, int workers) {
+    Range mine_lanes{0, lanes}, mine_channels{0, p.in_channels};
+    if (samples) {
+      mine_lanes = share(steps, worker, workers);
+      mine_lanes = {mine_lanes.begin * Lanes<T>::kLeast, mine_lanes.end * Lanes<T>::kLeast};
+    } else {
+      mine_channels = share(p.in_channels, worker, workers);
+    }
+    T* const scratch = scratches.get() + worker * outputs * lanes;
+    i64* const own = tables.get() + worker * (2 * window + outputs);
+    Window table{0, own, own + window};
+    i64* const rows_at = own + 2 * window;
+    each_block(p, positions, {0, count_of_blocks(p) * positions}, [&](const Block& block, i64 begin, i64 end) {
+      Range read{0, block.n_inputs};
+      while (read.begin < read.end && block.inputs[read.begin] < mine_channels.begin) ++read.begin;
+      while (read.end > read.begin && block.inputs[read.end - 1] >= mine_channels.end) --read.end;
+      if (read.begin == read.end) return;
+      for (i64 o = 0; o < block.n_outputs; ++o) rows_at[o] = p.rows[block.outputs[o]];
+      Box known{};
+      for (i64 position = begin; position < end; ++position) {
+        const Place s = place_of(p, position);
+        const Box box = box_of(p, s);
+        if (position == begin || !(box == known)) table.build(p, box, block.inputs, read, lanes);
+        known = box;
+        const T* const kernel = static_cast<const T*>(weight) + kernel_of(p, s);
+        T* const origin = result.get() + origin_of(p, s, lanes);
+        const i64 ahead = ahead_of(p, s);
+        T* g = scratch;
+        for (i64 b = mine_lanes.begin; b < mine_lanes.end;) {
+          const int r = next_lanes<T>(mine_lanes.end - b);
+          for (i64 o = 0; o < block.n_outputs; ++o, g += r)
+            copy_lanes(r, gradient.get() + (block.outputs[o] * positions + position) * lanes + b, g);
+          b += r;
+        }
+        for (i64 k = 0; k < table.n;) {
+          const int rows = next_rows(table.n - k);
+          const T* a[kMostRows];
+          T* out[kMostRows];
+          for (int m = 0; m < rows; ++m) a[m] = kernel + table.weight[k + m];
+          g = scratch;
+          for (i64 b = mine_lanes.begin; b < mine_lanes.end;) {
+            const int r = next_lanes<T>(mine_lanes.end - b);
+            for (int m = 0; m < rows; ++m) out[m] = origin + table.input[k + m] + b;
+            multiply_lanes<T>(r, rows, Tile<T>{block.n_outputs, a, rows_at, g, r, out, true, b == mine_lanes.begin ? ahead : 0});
+            g += block.n_outputs * r;
+            b += r;
+          }
+          k += rows;
+        }
+      }
+    });
+  });
+  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, grad_input.strides);
+  from_lanes(result.get(), grad_input.strides[0], in_rows, p.batch, lanes, static_cast<T*>(grad_input.data), threads);
+  return CV_OK;
+}
+
+}  // namespace cv::CV_ISA

@@ -1,0 +1,149 @@
+// grad_weight[o, r, k] = sum over samples, and positions whose kernel is r, of grad_output * window: rows are outputs, vectors run
+// over the window. Threads share out kernels, and where these are few, outputs: each weight is summed by one thread.
+#pragma once
+
+#include "layout.hpp"
+#include "units.hpp"
+
+namespace cv::CV_ISA {
+
+constexpr i64 kSamples = 128;  // windows that are held at once
+
+// Windows turned over: a row is a window, which a vector of the kernel runs along; and their gradients, a row an output.
+template <class T>
+struct Samples {
+  T* windows;
+  T* gradients;
+  i64 step;   // from a window to the next
+  i64 count;  // of windows
+};
+
+template <class T>
+int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
+  constexpr int V = Lanes<T>::kVector;
+  const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p), outputs = most_outputs(p);
+  const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V), kernels = kernels_of(p);
+  const i64 held = p.batch > kSamples || kernels == positions ? p.batch : kSamples;
+  Buffer<T> laned(p.in_channels * inputs_of(p) * lanes), gradient(p.out_channels * positions * lanes);
+  const i64 own_values = step * held + outputs * held + step * Lanes<T>::kMost + kMostRows * 2 * V;
+  const i64 own_places = 2 * window + held;
+  Buffer<T> scratches(own_values * threads);
+  Buffer<i64> tables(own_places * threads);
+  if (!laned || !gradient || !scratches || !tables) return CV_NO_MEMORY;
+  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
+  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads);
+  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
+  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads);
+
+  const i64 blocks = count_of_blocks(p);
+  i64 parts = blocks * kernels >= 4 * threads ? 1 : (4 * threads + blocks * kernels - 1) / (blocks * kernels);  // of the outputs
+  parallel(threads, [&](int worker, int workers) {
+    T* const values = scratches.get() + worker * own_values;
+    T* const turned = values;
+    T* const gradients = turned + step * held;
+    T* const windows = gradients + outputs * held;
+    T* const corner = windows + step * Lanes<T>::kMost;
+    i64* const places = tables.get() + worker * own_places;
+    Window full{0, places, places + window};
+    i64* const count_up = places + 2 * window;
+    for (i64 j = 0; j < held; ++j) count_up[j] = j;
+
+    each_block(p, kernels * parts, share(blocks * kernels * parts, worker, workers), [&](const Block& block, i64 begin, i64 end) {
+      const i64 n = block.n_inputs * taps_of(p);
+      for (i64 unit = begin; unit < end; ++unit) {
+        const Range mine = share(block.n_outputs, static_cast<int>(unit % parts), static_cast<int>(parts));
+        if (mine.begin == mine.end) continue;
+        i64 phase = unit / parts;
+        Place first;
+        for (int d = 2; d >= 0; --d) {
+          first.at[d] = phase % p.axes[d].tile;
+          phase /= p.axes[d].tile;
+        }
+        T* const to = static_cast<T*>(grad_weight) + kernel_of(p, first);
+        bool fresh = true;  // nothing is summed up yet
+        i64 samples = 0;
+        Box known{};
+        bool whole = true;
+
+        const auto flush = [&] {
+          if (!samples && !fresh) return;
+          const bool straight = whole && full.n == n && (n == 0 || full.weight[n - 1] == n - 1);
+          for (i64 o = mine.begin; o < mine.end;) {
+            const int rows = next_rows(mine.end - o);
+            const T* a[kMostRows];
+            for (int m = 0; m < rows; ++m) a[m] = gradients + (o - mine.begin + m) * held;
+            for (i64 k = 0; k < n; k += 2 * V) {
+              T* out[kMostRows];
+              const i64 width = n - k < 2 * V ? n - k : 2 * V;
+              const bool direct = straight && width == 2 * V;
+              for (int m = 0; m < rows; ++m) out[m] = direct ? to + p.rows[block.outputs[o + m]] + k : corner + m * 2 * V;
+              multiply_lanes<T>(width > V ? 2 * V : V, rows, Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, 0});
+              if (direct) continue;
+              for (int m = 0; m < rows; ++m) {
+                T* const row = to + p.rows[block.outputs[o + m]];
+                for (i64 i = 0; i < width; ++i) {
+                  const i64 tap = (k + i) % taps_of(p);
+                  const i64 at[3] = {tap / (p.axes[1].kernel * p.axes[2].kernel), tap / p.axes[2].kernel % p.axes[1].kernel,
+                                     tap % p.axes[2].kernel};
+                  bool inside = true;
+                  for (int d = 0; d < 3; ++d) inside = inside && at[d] >= known.low[d] && at[d] < known.high[d];
+                  T& weight = row[full.weight[k + i]];
+                  const T sum = inside && samples ? corner[m * 2 * V + i] : T(0);
+                  weight = fresh ? sum : weight + sum;
+                }
+              }
+            }
+            o += rows;
+          }
+          fresh = false;
+          samples = 0;
+        };
+
+        full.build(p, {{0, 0, 0}, {p.axes[0].kernel, p.axes[1].kernel, p.axes[2].kernel}}, block.inputs, {0, block.n_inputs}, lanes);
+        Place s;
+        for (s.at[0] = first.at[0]; s.at[0] < p.axes[0].output; s.at[0] += p.axes[0].tile)
+          for (s.at[1] = first.at[1]; s.at[1] < p.axes[1].output; s.at[1] += p.axes[1].tile)
+            for (s.at[2] = first.at[2]; s.at[2] < p.axes[2].output; s.at[2] += p.axes[2].tile) {
+              const Box box = box_of(p, s);
+              if (samples && (!(box == known) || samples + p.batch > held)) flush();
+              known = box;
+              whole = true;
+              for (int d = 0; d < 3; ++d) whole = whole && box.low[d] == 0 && box.high[d] == p.axes[d].kernel;
+              const T* const origin = laned.get() + origin_of(p, s, lanes);
+              const i64 position = position_of(p, s);
+              for (i64 b = 0; b < lanes;) {
+                const int r = next_lanes<T>(lanes - b);
+                const i64 used = p.batch - b < r ? p.batch - b : r;
+                if (whole) {
+                  for (i64 j = 0; j < n; ++j) copy_lanes(r, origin + full.input[j] + b, windows + j * r);
+                } else {
+                  i64 j = 0;
+                  for (i64 i = 0; i < block.n_inputs; ++i)
+                    for (i64 u = 0; u < p.axes[0].kernel; ++u)
+                      for (i64 v = 0; v < p.axes[1].kernel; ++v)
+                        for (i64 w = 0; w < p.axes[2].kernel; ++w, ++j) {
+                          const bool inside = u >= box.low[0] && u < box.high[0] && v >= box.low[1] && v < box.high[1] &&
+                                              w >= box.low[2] && w < box.high[2];
+                          if (inside) copy_lanes(r, origin + full.input[j] + b, windows + j * r);
+                          else __builtin_memset(windows + j * r, 0, r * sizeof(T));
+                        }
+                }
+                transpose(windows, r, n, used, turned + (samples + b) * step, step);
+                for (i64 i = 0; i < used; ++i)
+                  for (i64 k = n; k < step; ++k) turned[(samples + b + i) * step + k] = 0;
+                for (i64 o = mine.begin; o < mine.end; ++o) {
+                  const T* const from = gradient.get() + (block.outputs[o] * positions + position) * lanes + b;
+                  __builtin_memcpy(gradients + (o - mine.begin) * held + samples + b, from, used * sizeof(T));
+                }
+                b += r;
+              }
+              samples += p.batch;
+            }
+        flush();
+      }
+    });
+  });
+  return CV_OK;
+}
+
+}  // namespace cv::CV_ISA

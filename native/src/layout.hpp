@@ -1,0 +1,113 @@
+// Tensors with the batch innermost: (channels, positions, lanes). An element of a window is then a contiguous vector of samples.
+#pragma once
+
+#include "convarium.h"
+#include "kernel.hpp"
+#include "threads.hpp"
+
+namespace cv::CV_ISA {
+
+// A tensor with strides as rows of equally spaced positions; neighbouring directions that lie in one row are joined.
+struct Rows {
+  i64 count;      // of rows
+  i64 length;     // of a row
+  i64 step;       // from an element of a row to the next
+  i64 sizes[4], strides[4];
+  int outer;
+
+  Rows(i64 channels, const cv_axis (&axes)[3], i64 cv_axis::*size, const i64* stride) {
+    i64 s[4] = {channels, axes[0].*size, axes[1].*size, axes[2].*size};
+    i64 t[4] = {stride[1], stride[2], stride[3], stride[4]};
+    int n = 0;
+    for (int d = 0; d < 4; ++d) {
+      if (s[d] == 1) continue;
+      if (n && strides[n - 1] == t[d] * s[d]) {
+        sizes[n - 1] *= s[d];
+        strides[n - 1] = t[d];
+      } else {
+        sizes[n] = s[d];
+        strides[n++] = t[d];
+      }
+    }
+    outer = n ? n - 1 : 0;
+    length = n ? sizes[outer] : 1;
+    step = n ? strides[outer] : 1;
+    count = 1;
+    for (int d = 0; d < outer; ++d) count *= sizes[d];
+  }
+
+  i64 begin(i64 row) const {
+    i64 offset = 0;
+    for (int d = outer - 1; d >= 0; --d) {
+      offset += row % sizes[d] * strides[d];
+      row /= sizes[d];
+    }
+    return offset;
+  }
+};
+
+// Calls body(position, offset, count): `count` positions from `position` on, the first of them `offset` elements into a sample.
+template <class F>
+void each_piece(const Rows& rows, Range positions, F body) {
+  constexpr i64 kPiece = 16;
+  for (i64 at = positions.begin; at < positions.end;) {
+    const i64 row = at / rows.length, first = at % rows.length;
+    const i64 end = rows.length < first + positions.end - at ? rows.length : first + positions.end - at;
+    const i64 offset = rows.begin(row);
+    for (i64 i = first; i < end; i += kPiece, at += kPiece) body(at, offset + i * rows.step, end - i < kPiece ? end - i : kPiece);
+    at = row * rows.length + end;
+  }
+}
+
+template <class T>
+void to_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads) {
+  parallel(threads, [&](int worker, int workers) {
+    each_piece(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
+      const T* source = from + offset;
+      T* target = to + position * lanes;
+      for (i64 b = 0; b < batch; ++b, source += batch_stride)
+        for (i64 i = 0; i < count; ++i) target[i * lanes + b] = source[i * rows.step];
+      for (i64 i = 0; i < count; ++i)
+        for (i64 b = batch; b < lanes; ++b) target[i * lanes + b] = 0;
+    });
+  });
+}
+
+template <class T>
+void from_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads) {
+  parallel(threads, [&](int worker, int workers) {
+    each_piece(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
+      const T* source = from + position * lanes;
+      T* target = to + offset;
+      for (i64 b = 0; b < batch; ++b, target += batch_stride)
+        for (i64 i = 0; i < count; ++i) target[i * rows.step] = source[i * lanes + b];
+    });
+  });
+}
+
+// Lanes that a batch is rounded up to, and the vectors that they are worked on in.
+template <class T>
+i64 lanes_of(i64 batch) {
+  constexpr i64 least = Lanes<T>::kLeast;
+  return (batch + least - 1) / least * least;
+}
+
+template <class T>
+int next_lanes(i64 left) {
+  int lanes = Lanes<T>::kMost;
+  while (lanes > left) lanes /= 2;
+  return lanes;
+}
+
+// A 16-element corner is copied at a time: rows of `count` elements, `from_step` apart, become columns.
+template <class T>
+void transpose(const T* from, i64 from_step, i64 rows, i64 columns, T* to, i64 to_step) {
+  for (i64 r = 0; r < rows; r += 8)
+    for (i64 c = 0; c < columns; c += 8) {
+      const i64 re = rows < r + 8 ? rows : r + 8, ce = columns < c + 8 ? columns : c + 8;
+      for (i64 i = r; i < re; ++i)
+        for (i64 k = c; k < ce; ++k) to[k * to_step + i] = from[i * from_step + k];
+    }
+}
+
+}  // namespace cv::CV_ISA

@@ -1,0 +1,185 @@
+#include "memory.hpp"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <new>
+
+#include "convarium.h"
+
+namespace cv {
+namespace {
+
+constexpr std::size_t kHeader = 64;
+constexpr std::size_t kHuge = std::size_t{2} << 20;
+constexpr std::size_t kLargest = std::size_t{1} << 46;  // more than any machine has; sums below cannot overflow
+
+struct Header {
+  std::size_t bytes;  // of the whole block
+};
+
+// Four sizes to each power of two: a block serves what is up to a fifth smaller.
+std::size_t size_class(std::size_t bytes) {
+  std::size_t power = 4096;
+  while (power * 2 <= bytes) power *= 2;
+  const std::size_t step = power / 4;
+  return (bytes + step - 1) / step * step;
+}
+
+class Pool {
+ public:
+  void* take(std::size_t bytes) {
+    if (bytes > kLargest) return nullptr;
+    const std::size_t size = size_class(bytes + kHeader);
+    void* block = nullptr;
+    {
+      std::lock_guard lock(mutex_);
+      if (const auto found = free_.find(size); found != free_.end()) {
+        block = found->second;
+        free_.erase(found);
+        cached_ -= size;
+      }
+    }
+    if (!block) block = fresh(size);
+    if (!block) {
+      empty();
+      block = fresh(size);
+      if (!block) return nullptr;
+    }
+    static_cast<Header*>(block)->bytes = size;
+    std::lock_guard lock(mutex_);
+    used_ += size;
+    if (used_ > peak_) peak_ = used_;
+    ++taken_;
+    return static_cast<char*>(block) + kHeader;
+  }
+
+  void give(void* data) {
+    void* block = static_cast<char*>(data) - kHeader;
+    const std::size_t size = static_cast<Header*>(block)->bytes;
+    {
+      std::lock_guard lock(mutex_);
+      used_ -= size;
+      if (cached_ + size <= limit_) {
+        free_.emplace(size, block);
+        cached_ += size;
+        return;
+      }
+    }
+    std::free(block);
+  }
+
+  void empty() {
+    std::multimap<std::size_t, void*> blocks;
+    {
+      std::lock_guard lock(mutex_);
+      blocks.swap(free_);
+      cached_ = 0;
+    }
+    for (const auto& [size, block] : blocks) std::free(block);
+  }
+
+  void limit(std::size_t bytes) {
+    {
+      std::lock_guard lock(mutex_);
+      limit_ = bytes;
+      if (cached_ <= limit_) return;
+    }
+    empty();
+  }
+
+  cv_memory stats() {
+    std::lock_guard lock(mutex_);
+    return {static_cast<std::int64_t>(used_), static_cast<std::int64_t>(cached_), static_cast<std::int64_t>(peak_),
+            static_cast<std::int64_t>(limit_), static_cast<std::int64_t>(taken_), static_cast<std::int64_t>(fresh_)};
+  }
+
+  std::mutex& mutex() { return mutex_; }
+
+ private:
+  void* fresh(std::size_t size) {
+    const bool large = size >= 2 * kHuge;
+    void* block = std::aligned_alloc(large ? kHuge : 64, large ? (size + kHuge - 1) / kHuge * kHuge : size);
+#ifdef MADV_HUGEPAGE
+    if (block && large) madvise(block, size, MADV_HUGEPAGE);
+#endif
+    if (block) {
+      std::lock_guard lock(mutex_);
+      ++fresh_;
+    }
+    return block;
+  }
+
+  std::mutex mutex_;
+  std::multimap<std::size_t, void*> free_;
+  std::size_t used_ = 0, cached_ = 0, peak_ = 0, limit_ = std::size_t{1} << 30, taken_ = 0, fresh_ = 0;
+};
+
+// Never destroyed: a tensor may be freed after the program's main function.
+Pool& pool() {
+  static Pool* const one = [] {
+    static Pool* made = new Pool;
+    pthread_atfork([] { made->mutex().lock(); }, [] { made->mutex().unlock(); }, [] { made->mutex().unlock(); });
+    return made;
+  }();
+  return *one;
+}
+
+// The structures of dlpack.h, version 0, which PyTorch takes over.
+struct DLTensor {
+  void* data;
+  std::int32_t device_type, device_id, ndim;
+  std::uint8_t code, bits;
+  std::uint16_t lanes;
+  std::int64_t* shape;
+  std::int64_t* strides;
+  std::uint64_t byte_offset;
+};
+
+struct DLManagedTensor {
+  DLTensor tensor;
+  void* context;
+  void (*deleter)(DLManagedTensor*);
+};
+
+// The head of a block that is handed out as a tensor; the numbers come after it.
+struct alignas(64) Managed {
+  DLManagedTensor handed;
+  std::int64_t shape[8];
+};
+
+}  // namespace
+
+void* take(std::size_t bytes) { return pool().take(bytes); }
+void give(void* block) { pool().give(block); }
+
+}  // namespace cv
+
+extern "C" {
+
+void* cv_managed_tensor(int32_t ndim, const int64_t* shape, int32_t code, int32_t bits) {
+  if (ndim < 0 || ndim > 8) return nullptr;
+  std::int64_t bytes = bits / 8;
+  for (int32_t d = 0; d < ndim; ++d)
+    if (shape[d] < 0 || __builtin_mul_overflow(bytes, shape[d], &bytes)) return nullptr;
+  void* block = bytes > INT64_MAX / 2 ? nullptr : cv::take(static_cast<std::size_t>(bytes) + sizeof(cv::Managed));
+  if (!block) return nullptr;
+  auto* head = new (block) cv::Managed{};
+  for (int32_t d = 0; d < ndim; ++d) head->shape[d] = shape[d];
+  head->handed.tensor = {head + 1, 1, 0, ndim, static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(bits), 1, head->shape, nullptr, 0};
+  head->handed.deleter = [](cv::DLManagedTensor* tensor) { cv::give(tensor); };
+  return block;
+}
+
+void* cv_take(int64_t bytes) { return bytes < 0 ? nullptr : cv::take(static_cast<std::size_t>(bytes)); }
+void cv_give(void* block) {
+  if (block) cv::give(block);
+}
+void cv_empty_cache(void) { cv::pool().empty(); }
+void cv_memory_limit(int64_t bytes) { cv::pool().limit(bytes < 0 ? 0 : static_cast<std::size_t>(bytes)); }
+cv_memory cv_memory_stats(void) { return cv::pool().stats(); }
+
+}

@@ -1,0 +1,119 @@
+"""The C++ core (``native/``): windows addressed through tables, in the machine's widest vectors.
+
+A window of many samples is gathered once, with the batch innermost, and multiplied with weights that are read where they lie: no
+copy of all windows, whatever shares a kernel. What is summed is summed in the same order for any number of threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._native import library, memory
+from .._spec.geometry import Axis
+from .._spec.problem import Problem
+
+SUMMARY = "the C++ core: windows through tables, in the machine's widest vectors"
+DTYPES = {torch.float32: 0, torch.float64: 1}
+
+
+def missing() -> str | None:
+    """Why the core cannot run on this machine, or None."""
+    core = library.load()
+    return str(core) if isinstance(core, library.MissingCore) else None
+
+
+def supports(problem: Problem) -> str | None:
+    if (why_not := missing()) is not None:
+        return why_not
+    if problem.device != "cpu":
+        return f"it runs on the CPU, not on {problem.device}"
+    if problem.dtype not in DTYPES:
+        return f"it computes in float32 and float64, not in {problem.dtype}"
+    if problem.ndim > 3:
+        return f"it convolves in 1 to 3 dimensions, not {problem.ndim}"
+    return None
+
+
+def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
+    output = memory.empty(problem.output_shape, problem.dtype)
+    _call("cv_forward", problem, weight.stride(), _tensor(input), weight.data_ptr(), _tensor(output))
+    return output
+
+
+def grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
+    result = memory.empty(problem.input_shape, problem.dtype)
+    _call("cv_grad_input", problem, weight.stride(), _tensor(grad_output), weight.data_ptr(), _tensor(result))
+    return result
+
+
+def grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
+    result = memory.empty(problem.weight_shape, problem.dtype)
+    _call("cv_grad_weight", problem, result.stride(), _tensor(input), _tensor(grad_output), result.data_ptr())
+    return result
+
+
+def _call(name: str, problem: Problem, weight_strides: tuple[int, ...], *arguments: Any) -> None:
+    core = library.load()
+    assert isinstance(core, ctypes.CDLL), "supports() was not asked"
+    found = _described(problem, weight_strides)
+    if getattr(core, name)(found.structure, *arguments, torch.get_num_threads()):
+        raise MemoryError(f"convarium: no memory for the workspace of {name}")
+
+
+def _tensor(tensor: Tensor) -> library.Tensor:
+    batch, channel, *space = tensor.stride()
+    return library.Tensor(tensor.data_ptr(), (batch, channel, *(0,) * (3 - len(space)), *space))
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """A problem as the core reads it, and the arrays that it points into."""
+
+    structure: library.Problem
+    arrays: tuple[Any, ...]
+
+
+@lru_cache(maxsize=1024)
+def _described(problem: Problem, strides: tuple[int, ...]) -> _Description:
+    """``strides`` are the weight's."""
+    n, wiring = problem.ndim, problem.wiring
+    if wiring.by_edge:
+        outputs = wiring.edges()[1]
+        rows = np.searchsorted(outputs, np.arange(wiring.out_channels)) * strides[0]
+        input_step, tap_steps = strides[0], strides[1 + n :]
+    else:
+        rows = np.arange(wiring.out_channels) * strides[0]
+        input_step, tap_steps = strides[1 + n], strides[2 + n :]
+    tile_steps = strides[1 : 1 + n]
+    trivial = library.Axis(size=1, kernel=1, output=1, stride=1, dilation=1, begin=0, tile=1, tile_step=0, tap_step=0)
+    axes = [trivial] * (3 - n) + [
+        _axis(*settings) for settings in zip(problem.axes, problem.tile, tile_steps, tap_steps, strict=True)
+    ]
+    rows = np.ascontiguousarray(rows, dtype=np.int64)
+    tables = [tuple(np.ascontiguousarray(side, dtype=np.int64) for side in alike) for alike in wiring.bicliques()]
+    classes = (library.Blocks * len(tables))(
+        *(
+            library.Blocks(outputs.shape[0], outputs.shape[1], inputs.shape[1], outputs.ctypes.data, inputs.ctypes.data)
+            for outputs, inputs in tables
+        )
+    )
+    structure = library.Problem(
+        problem.batch, wiring.in_channels, wiring.out_channels, (library.Axis * 3)(*axes), rows.ctypes.data, input_step,
+        classes, len(tables), DTYPES[problem.dtype],
+    )  # fmt: skip
+    return _Description(structure, (rows, tables, classes))
+
+
+def _axis(axis: Axis, tile: int, tile_step: int, tap_step: int) -> library.Axis:
+    """A turned kernel is one that walks backwards from its last tap."""
+    dilation, begin = axis.dilation, -axis.padding
+    if axis.flip:
+        dilation, begin = -dilation, begin + (axis.kernel - 1) * dilation
+    return library.Axis(axis.size, axis.kernel, axis.output, axis.stride, dilation, begin, tile, tile_step, tap_step)

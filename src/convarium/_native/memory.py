@@ -1,0 +1,85 @@
+"""The core's memory, seen from torch: tensors whose blocks are kept when they are freed, and counted.
+
+A block of 32 MiB or more goes back to the system at every ``free``, and its next use costs a page fault for every page, longer
+than what a convolution computes into it. So results of the core come from a pool of huge pages and return to it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+from ctypes import c_char_p, c_int32, c_int64, c_void_p, py_object
+from functools import lru_cache
+
+import torch
+import torch.utils.dlpack
+from torch import Tensor
+
+from . import library
+
+_LEAST = 256 * 1024  # bytes: smaller tensors are torch's own
+_CODES = {torch.float32: (2, 32), torch.float64: (2, 64)}  # as dlpack.h numbers them
+
+_capsule = ctypes.pythonapi.PyCapsule_New
+_capsule.restype = py_object
+_capsule.argtypes = [c_void_p, c_char_p, c_void_p]
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A contiguous tensor on the CPU, its numbers anything."""
+    core = _core()
+    if core is None or math.prod(shape) * dtype.itemsize < _LEAST or dtype not in _CODES:
+        return torch.empty(shape, dtype=dtype)
+    managed = core.cv_managed_tensor(len(shape), (c_int64 * len(shape))(*shape), *_CODES[dtype])
+    if not managed:
+        return torch.empty(shape, dtype=dtype)  # which says that there is no memory
+    return torch.utils.dlpack.from_dlpack(_capsule(managed, b"dltensor", None))
+
+
+def memory_stats() -> dict[str, int]:
+    """What the C++ core holds, in bytes: ``used`` by tensors and workspaces, ``cached`` for the next ones, the ``peak`` of what
+    was used, the ``limit`` of what is cached; and how many blocks were ``taken``, of which the system gave ``fresh`` ones.
+
+    Empty where there is no core. ``CONVARIUM_MEMORY_LIMIT`` in the environment sets the limit (1 GiB unless it does; 0 keeps
+    nothing).
+
+    Examples:
+        >>> import convarium as cv
+        >>> stats = cv.memory_stats()
+        >>> stats.get("cached", 0) >= 0
+        True
+    """
+    core = _core()
+    if core is None:
+        return {}
+    stats = core.cv_memory_stats()
+    return {name: getattr(stats, name) for name, _ in stats._fields_}
+
+
+def empty_cache() -> None:
+    """Give the blocks that are kept for later back to the system.
+
+    Examples:
+        >>> import convarium as cv
+        >>> cv.empty_cache()
+        >>> cv.memory_stats().get("cached", 0)
+        0
+    """
+    core = _core()
+    if core is not None:
+        core.cv_empty_cache()
+
+
+@lru_cache(maxsize=1)
+def _core() -> ctypes.CDLL | None:
+    core = library.load()
+    if isinstance(core, library.MissingCore):
+        return None
+    core.cv_managed_tensor.argtypes = [c_int32, c_void_p, c_int32, c_int32]
+    core.cv_managed_tensor.restype = c_void_p
+    if limit := os.environ.get("CONVARIUM_MEMORY_LIMIT"):
+        if not limit.isdecimal() or int(limit) >= 2**63:
+            raise ValueError(f"CONVARIUM_MEMORY_LIMIT must be a number of bytes, got {limit!r}")
+        core.cv_memory_limit(int(limit))
+    return core
