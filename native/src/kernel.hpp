@@ -44,7 +44,7 @@ inline void store(T* to, typename Vector<T, V>::type value) {
   *reinterpret_cast<typename Vector<T, V>::anywhere*>(to) = value;
 }
 
-// What a call of the kernel works on; `ahead` elements past each row is what will be read next, fetched meanwhile.
+// What a call of the kernel works on. Where `ahead` is not 0, what lies so many elements further is fetched meanwhile.
 template <class T>
 struct Tile {
   i64 n;
@@ -57,41 +57,47 @@ struct Tile {
   i64 ahead;
 };
 
-template <class T, int V, int NV, int M>
-void multiply(const Tile<T>& tile) {
+template <class T, int V, int NV, int M, bool Ahead>
+void multiply_tile(const Tile<T>& tile) {
   using Vec = typename Vector<T, V>::type;
-  constexpr int kLine = 64 / sizeof(T);
   const T* a[M];
   for (int m = 0; m < M; ++m) a[m] = tile.a[m];
+  for (int m = 0; m < M; ++m)
+    for (unsigned v = 0; v < NV * V * sizeof(T); v += 64) __builtin_prefetch(reinterpret_cast<const char*>(tile.out[m]) + v, 1, 3);
   Vec sum[M][NV];
   for (int m = 0; m < M; ++m)
     for (int v = 0; v < NV; ++v) sum[m][v] = Vec{};
   const T* x = tile.x;
   const i64* at = tile.at;
-  const i64 step = tile.step, ahead = tile.ahead;
-  const auto once = [&](i64 j) __attribute__((always_inline)) {
+  const i64* const end = at + tile.n;
+  const i64 step = tile.step;
+  [[maybe_unused]] const i64 ahead = tile.ahead;
+  [[maybe_unused]] int turn = 0;
+  for (; at != end; ++at, x += step) {
+    const i64 place = *at;
     Vec xs[NV];
     for (int v = 0; v < NV; ++v) xs[v] = load<T, V>(x + v * V);
-    const i64 place = at[j];
     for (int m = 0; m < M; ++m) {
       const T one = a[m][place];
       for (int v = 0; v < NV; ++v) sum[m][v] += one * xs[v];
     }
-    x += step;
-  };
-  i64 j = 0;
-  if (ahead) {
-    for (; j + kLine <= tile.n; j += kLine) {
-      for (int m = 0; m < M; ++m) __builtin_prefetch(a[m] + at[j] + ahead, 0, 2);
-      for (int k = 0; k < kLine; ++k) once(j + k);
+    if constexpr (Ahead) {  // a row at a time: a line holds more elements than there are rows
+      __builtin_prefetch(tile.a[turn] + place + ahead, 0, 2);
+      turn = turn + 1 == M ? 0 : turn + 1;
     }
   }
-  for (; j < tile.n; ++j) once(j);
-  for (int m = 0; m < M; ++m)
-    for (int v = 0; v < NV; ++v) {
-      T* out = tile.out[m] + v * V;
-      store<T, V>(out, tile.add ? load<T, V>(out) + sum[m][v] : sum[m][v]);
-    }
+  if (tile.add)
+    for (int m = 0; m < M; ++m)
+      for (int v = 0; v < NV; ++v) store<T, V>(tile.out[m] + v * V, load<T, V>(tile.out[m] + v * V) + sum[m][v]);
+  else
+    for (int m = 0; m < M; ++m)
+      for (int v = 0; v < NV; ++v) store<T, V>(tile.out[m] + v * V, sum[m][v]);
+}
+
+template <class T, int V, int NV, int M>
+void multiply(const Tile<T>& tile) {
+  if (tile.ahead) multiply_tile<T, V, NV, M, true>(tile);
+  else multiply_tile<T, V, NV, M, false>(tile);
 }
 
 template <class T, int V, int NV>

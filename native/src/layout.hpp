@@ -4,6 +4,7 @@
 #include "convarium.h"
 #include "kernel.hpp"
 #include "threads.hpp"
+#include "transpose.hpp"
 
 namespace cv::CV_ISA {
 
@@ -47,9 +48,9 @@ struct Rows {
 };
 
 // Calls body(position, offset, count): `count` positions from `position` on, the first of them `offset` elements into a sample.
-template <class F>
+template <class T, class F>
 void each_piece(const Rows& rows, Range positions, F body) {
-  constexpr i64 kPiece = 16;
+  constexpr i64 kPiece = 64;
   for (i64 at = positions.begin; at < positions.end;) {
     const i64 row = at / rows.length, first = at % rows.length;
     const i64 end = rows.length < first + positions.end - at ? rows.length : first + positions.end - at;
@@ -62,11 +63,15 @@ void each_piece(const Rows& rows, Range positions, F body) {
 template <class T>
 void to_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads) {
   parallel(threads, [&](int worker, int workers) {
-    each_piece(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
+    each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
       const T* source = from + offset;
       T* target = to + position * lanes;
-      for (i64 b = 0; b < batch; ++b, source += batch_stride)
-        for (i64 i = 0; i < count; ++i) target[i * lanes + b] = source[i * rows.step];
+      if (rows.step == 1) {
+        transpose(source, batch_stride, batch, count, target, lanes);
+      } else {
+        for (i64 b = 0; b < batch; ++b)
+          for (i64 i = 0; i < count; ++i) target[i * lanes + b] = source[b * batch_stride + i * rows.step];
+      }
       for (i64 i = 0; i < count; ++i)
         for (i64 b = batch; b < lanes; ++b) target[i * lanes + b] = 0;
     });
@@ -76,11 +81,17 @@ void to_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 
 template <class T>
 void from_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads) {
   parallel(threads, [&](int worker, int workers) {
-    each_piece(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
+    each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
       const T* source = from + position * lanes;
       T* target = to + offset;
-      for (i64 b = 0; b < batch; ++b, target += batch_stride)
-        for (i64 i = 0; i < count; ++i) target[i * rows.step] = source[i * lanes + b];
+      if (rows.step == 1) {
+        constexpr i64 V = Lanes<T>::kVector;
+        for (i64 b = 0; b < batch; b += V)
+          transpose(source + b, lanes, count, batch - b < V ? batch - b : V, target + b * batch_stride, batch_stride);
+      } else {
+        for (i64 b = 0; b < batch; ++b)
+          for (i64 i = 0; i < count; ++i) target[b * batch_stride + i * rows.step] = source[i * lanes + b];
+      }
     });
   });
 }
@@ -97,17 +108,6 @@ int next_lanes(i64 left) {
   int lanes = Lanes<T>::kMost;
   while (lanes > left) lanes /= 2;
   return lanes;
-}
-
-// A 16-element corner is copied at a time: rows of `count` elements, `from_step` apart, become columns.
-template <class T>
-void transpose(const T* from, i64 from_step, i64 rows, i64 columns, T* to, i64 to_step) {
-  for (i64 r = 0; r < rows; r += 8)
-    for (i64 c = 0; c < columns; c += 8) {
-      const i64 re = rows < r + 8 ? rows : r + 8, ce = columns < c + 8 ? columns : c + 8;
-      for (i64 i = r; i < re; ++i)
-        for (i64 k = c; k < ce; ++k) to[k * to_step + i] = from[i * from_step + k];
-    }
 }
 
 }  // namespace cv::CV_ISA
