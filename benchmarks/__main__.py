@@ -1,58 +1,45 @@
-"""Per-call cost on a small problem, beside torch's own, and the cost of importing; medians, interleaved, one thread."""
+"""``python -m benchmarks``: every case, ours and its peers in one run, with the machine's limits measured beside them.
+
+``--only NAME`` runs the cases whose name begins so; ``--threads N`` (2); ``--save`` writes ``benchmarks/RESULTS.md``.
+"""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
+import argparse
+import json
 import sys
-import time
-from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 
-import convarium as cv
-
-
-def medians(calls: dict[str, Callable[[], object]], rounds: int = 40, repeats: int = 50) -> dict[str, float]:
-    """Microseconds a call, each the median of rounds in which all take turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            for _ in range(repeats):
-                call()
-            times[name].append((time.perf_counter() - begin) / repeats * 1e6)
-    return {name: statistics.median(found) for name, found in times.items()}
-
-
-def import_seconds(module: str) -> float:
-    program = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(5)
-    ]
-    return statistics.median(float(run.stdout) for run in runs)
+from . import calls, cases, results, run
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    image, weight = torch.randn(1, 3, 8, 8), torch.randn(5, 3, 3, 3)
-    learned, local = weight.clone().requires_grad_(), torch.randn(5, 6, 6, 3, 3, 3)
-    found = medians(
-        {
-            "F.conv2d": lambda: F.conv2d(image, weight),
-            "cv.conv2d, shared": lambda: cv.conv2d(image, weight),
-            "F.conv2d, learning": lambda: F.conv2d(image, learned),
-            "cv.conv2d, shared, learning": lambda: cv.conv2d(image, learned),
-            "cv.conv2d, true convolution (our operator)": lambda: cv.conv2d(image, weight, flip=True),
-            "cv.conv2d, local": lambda: cv.conv2d(image, local),
-        }
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--only", default="", help="cases whose name begins so; 'calls' is what a call and an import cost"
     )
-    for name, microseconds in found.items():
-        print(f"{name:45} {microseconds:8.1f} us a call")
-    own, both = import_seconds("torch"), import_seconds("convarium")
-    print(f"{'import torch':45} {own:8.2f} s")
-    print(f"{'import convarium':45} {both:8.2f} s, {(both - own) * 1000:.0f} ms beyond torch")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--save", action="store_true", help="write benchmarks/RESULTS.md")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    chosen = [case for case in cases.read() if case.name.startswith(arguments.only)]
+    costs = calls.measure() if "calls".startswith(arguments.only) else None
+    if not chosen and costs is None:
+        sys.exit(f"no case begins with {arguments.only!r}; benchmarks/cases.txt has them")
+    torch.set_num_threads(arguments.threads)
+    report = results.Report(arguments.threads, run.limits() if chosen else None, costs)
+    for case in chosen:
+        report.add(run.measure(case))
+        if not arguments.json:
+            print(report.last(), flush=True)
+    if arguments.json:
+        print(json.dumps(report.as_data()))
+    elif costs is not None:
+        print(report.calls())
+    if arguments.save:
+        print(f"written to {report.save(sys.argv[1:])}", file=sys.stderr)
 
 
 if __name__ == "__main__":

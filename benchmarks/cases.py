@@ -1,0 +1,85 @@
+"""The cases: a table of text, ``cases.txt``, and what a line means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+import convarium as cv
+
+TABLE = Path(__file__).with_name("cases.txt")
+KINDS = ("local", "tiled", "shared", "graph")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table: a convolution without padding or stride."""
+
+    name: str
+    kind: str
+    inputs: int
+    outputs: int
+    kernel: tuple[int, ...]
+    output: tuple[int, ...]
+    batch: int
+    options: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        return len(self.kernel)
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Kernels that take turns; empty where they are shared."""
+        return {"local": self.output, "tiled": (int(self.options.get("tile", 2)),) * self.n}.get(self.kind, ())
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.batch, self.inputs, *(s + k - 1 for s, k in zip(self.output, self.kernel, strict=True)))
+
+    @property
+    def graph(self) -> cv.ChannelGraph | None:
+        if self.kind != "graph":
+            return None
+        mask = (
+            torch.rand(self.outputs, self.inputs, generator=torch.Generator().manual_seed(0)) < self.options["density"]
+        )
+        mask[torch.arange(self.outputs), torch.arange(self.outputs) % self.inputs] = True
+        return cv.ChannelGraph.from_mask(mask)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        graph = self.graph
+        if graph is not None:
+            return (graph.n_edges, *self.kernel)
+        return (self.outputs, *self.tile, self.inputs, *self.kernel)
+
+
+def read(path: Path = TABLE) -> list[Case]:
+    """All cases; a line that cannot be read is named."""
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        try:
+            name, kind, channels, kernel, output, batch, *options = words
+            inputs, _, outputs = channels.partition("->")
+            case = Case(
+                name, kind, int(inputs), int(outputs), _sizes(kernel), _sizes(output), int(batch),
+                {key: float(value) for key, _, value in (option.partition("=") for option in options)},
+            )  # fmt: skip
+        except ValueError as error:
+            raise SystemExit(f"{path}, line {number}: {error}: {line}") from None
+        if kind not in KINDS or len(case.kernel) != len(case.output):
+            raise SystemExit(
+                f"{path}, line {number}: kind must be one of {', '.join(KINDS)}, sizes of one rank: {line}"
+            )
+        found.append(case)
+    return found
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split("x")))

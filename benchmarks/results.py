@@ -1,0 +1,123 @@
+"""Results as text: a table a case on the terminal, all of them in ``RESULTS.md``, dated, with the command that made them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import convarium as cv
+
+from . import peers
+from .calls import Costs
+from .measure import Limits, Timing
+from .run import Measured
+
+PATH = Path(__file__).with_name("RESULTS.md")
+
+
+@dataclass
+class Report:
+    """What was measured in one run."""
+
+    threads: int
+    limits: Limits | None
+    costs: Costs | None
+    measured: list[Measured] = field(default_factory=list)
+
+    def add(self, measured: Measured) -> None:
+        self.measured.append(measured)
+
+    def last(self) -> str:
+        return "\n".join(_lines(self.measured[-1]))
+
+    def calls(self) -> str:
+        assert self.costs is not None
+        lines = [f"{name:45} {microseconds:8.1f} us a call" for name, microseconds in self.costs.calls.items()]
+        return "\n".join([*lines, f"{'import torch':45} {self.costs.torch:8.2f} s",
+                          f"{'import convarium':45} {self.costs.convarium:8.2f} s"])  # fmt: skip
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "machine": machine(self.threads),
+            "limits": asdict(self.limits) if self.limits else None,
+            "costs": asdict(self.costs) if self.costs else None,
+            "cases": [asdict(measured) for measured in self.measured],
+        }
+
+    def save(self, arguments: list[str]) -> Path:
+        lines = [
+            "# What was measured",
+            "",
+            f"`python -m benchmarks {' '.join(arguments)}`, {datetime.date.today()}.",
+            "",
+        ]
+        lines += [f"{machine(self.threads)}.", ""]
+        if self.limits:
+            limits = self.limits
+            lines += [
+                f"Limits, measured in the same run: matrix product {limits.product / 1e9:.0f} GFLOP/s, "
+                f"read {limits.read / 1e9:.1f} GB/s, copy {limits.copy / 1e9:.1f} GB/s (read and written together).", "",
+            ]  # fmt: skip
+        lines += [
+            "Medians of calls that take turns. A step is forward and both gradients through autograd, results returned fresh and "
+            f"freed by the caller. *{peers.SHARED}* is another function, with as many FLOPs: the bar for the others.", "",
+        ]  # fmt: skip
+        for measured in self.measured:
+            lines += ["```", *_lines(measured), "```", ""]
+        if self.costs:
+            lines += [
+                "What a call of a small problem costs on one thread, and an import:",
+                "",
+                "```",
+                self.calls(),
+                "```",
+                "",
+            ]
+        beside = PATH.with_suffix(".tmp")
+        beside.write_text("\n".join(lines).rstrip() + "\n")
+        os.replace(beside, PATH)
+        return PATH
+
+
+def machine(threads: int) -> str:
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        model = next(
+            (line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")),
+            model,
+        )
+    widest = cv.engines()["native"]
+    return f"{model}, {threads} threads, {platform.system()}, torch {torch.__version__}; native engine: {widest}"
+
+
+def _lines(measured: Measured) -> list[str]:
+    case = measured.case
+    lines = [
+        f"{case.name}: {case.kind} {case.inputs}->{case.outputs}, kernel {_size(case.kernel)}, output {_size(case.output)}, "
+        f"batch {case.batch}; {measured.flops / 1e9:.3g} GFLOP a map, weights {measured.weight_bytes / 1e6:.3g} MB, "
+        f"engine {measured.engine}",
+        f"  {'':26}{'forward':>30}  {'step':>30}",
+    ]
+    for name in measured.forward:
+        cells = []
+        for timings, maps in ((measured.forward, 1), (measured.step, 3)):
+            timing, ours = timings[name], timings[peers.OURS]
+            rate = maps * measured.flops / timing.median / 1e9
+            cells.append(f"{_milliseconds(timing)} {rate:6.1f} GF/s {timing.median / ours.median:6.2f}x")
+        lines.append(f"  {name:26}{cells[0]:>30}  {cells[1]:>30}")
+    return lines
+
+
+def _milliseconds(timing: Timing) -> str:
+    return f"{timing.median * 1e3:8.2f} ms"
+
+
+def _size(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))
