@@ -8,28 +8,50 @@ from pathlib import Path
 import convarium as cv
 
 SOURCE = Path(cv.__file__).parent
-FLOORS = ["_spec", "_native", "_engines", "_planner", "_maps"]  # from the ground up; the face stands on them
-ABOVE = ["_train", "_cli", "__main__"]  # users of the face: nothing below knows that they exist
+FLOORS = [  # from the ground up: a floor imports itself and what lies below
+    {"_spec"},
+    {"_native"},
+    {"_engines"},
+    {"_planner"},
+    {"_maps"},
+    {"_signal"},
+    {"functional", "grad", "matrix", "planning", "signal"},
+    {"nn"},
+    {"__init__"},
+    {"_train"},
+    {"_cli"},
+    {"__main__"},
+]
 
 
-def floor(module):
-    first = module.split(".")[0]
-    return FLOORS.index(first) if first in FLOORS else (len(FLOORS) + 1 if first in ABOVE else len(FLOORS))
+def floor(name):
+    (found,) = (height for height, names in enumerate(FLOORS) if name in names)  # what is not in the table has no place
+    return found
+
+
+def imported(path):
+    """What a file imports of this package, each as a path of names below it, and where."""
+    package = path.relative_to(SOURCE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else [])]
+            for alias in node.names:
+                yield [*base, alias.name], node.lineno
+        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "convarium":
+            yield [*node.module.split(".")[1:], node.names[0].name], node.lineno
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "convarium":
+                    yield (alias.name.split(".")[1:] or ["__init__"]), node.lineno
 
 
 def test_imports_run_one_way_down():
     for path in SOURCE.rglob("*.py"):
         inside = path.relative_to(SOURCE)
-        package = inside.parts[:-1]
         own = floor(inside.parts[0].removesuffix(".py"))
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                base = package[: len(package) - node.level + 1]
-                target = ".".join([*base, *((node.module or "").split(".") if node.module else [])])
-                names = [target] if target else [alias.name for alias in node.names]
-                if path.name == "__init__.py" and path.parent == SOURCE:
-                    continue
-                assert all(floor(name) <= own for name in names), f"{inside} imports {names}"
+        for names, line in imported(path):
+            first = names[0] if (SOURCE / names[0]).is_dir() or (SOURCE / f"{names[0]}.py").exists() else "__init__"
+            assert floor(first) <= own, f"{inside}:{line} imports {'.'.join(names)}, which stands above it"
 
 
 def test_importing_is_light():
@@ -45,6 +67,21 @@ def test_public_names_are_there_and_documented():
         assert list(module.__all__) == sorted(module.__all__)
         for name in module.__all__:
             assert getattr(module, name).__doc__, f"{module.__name__}.{name} has no docstring"
+
+
+def test_public_names_are_these():
+    """A name that is here is used by someone: changing this list is breaking their code."""
+    layers = [f"{kind}{n}d" for n in (1, 2, 3) for kind in
+              ("Conv", "ConvTranspose", "TiledConv", "TiledConvTranspose", "LocalConv", "LocalConvTranspose",
+               "LazyLocalConv", "LazyLocalConvTranspose", "ChannelConv", "ChannelConvTranspose")]  # fmt: skip
+    assert set(cv.nn.__all__) == {*layers, "Layer"}
+    assert set(cv.grad.__all__) == {f"conv{n}d_{of}" for n in (1, 2, 3) for of in ("input", "weight")}
+    assert set(cv.matrix.__all__) == {"Tables", "col2im", "conv_matrix", "im2col", "tables"}
+    assert set(cv.__all__) == {
+        *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
+        "ChannelGraph", "FunctionConvolution", "Plan", "choose_method", "convolve", "convolve_functions", "correlate",
+        "empty_cache", "engines", "grad", "matrix", "memory_stats", "nn", "weighted_average",
+    }  # fmt: skip
 
 
 def test_readme_commands_exist():

@@ -35,7 +35,7 @@ def engines() -> dict[str, str]:
     """
     found = {}
     for name, engine in ENGINES.items():
-        why_not = getattr(engine, "missing", lambda: None)()
+        why_not = engine.missing()
         found[name] = engine.SUMMARY if why_not is None else f"not available: {why_not}"
     return found
 
@@ -64,17 +64,21 @@ def plan2d(
 
     Examples:
         >>> import convarium as cv
-        >>> print(cv.plan2d((32, 64, 30, 30), (64, 28, 28, 64, 3, 3), engine="matmul"))
-        local convolution, 2-D, float32 on cpu
+        >>> plan = cv.plan2d((32, 64, 30, 30), (64, 28, 28, 64, 3, 3), engine="matmul")
+        >>> print(plan)  # doctest: +ELLIPSIS
+        local convolution, 2-D, float32 on cpu, ... threads
           input       (32, 64, 30, 30)
           weight      (64, 28, 28, 64, 3, 3), ChannelGraph(64 -> 64, dense, 4096 edges)
           output      (32, 64, 28, 28)
-          each map    1.85 GFLOP, 129.4 MB moved at least, 14.3 FLOP/B, 28.9 M parameters
-          engine      matmul (windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph)
-          because     asked for by name
-          not aten: not asked for
-          not native: not asked for
-          not definition: not asked for
+          each map    1.85 GFLOP, 129 MB moved at least, 14.3 FLOP/B, 28.9 M parameters
+          forward     matmul, asked for by name: about ... at the machine's limits; workspace 62.9 MB
+                      not aten: not asked for
+                      not native: not asked for
+                      not definition: not asked for
+          grad_input  matmul, asked for by name: about ...
+          grad_weight matmul, asked for by name: about ...
+        >>> plan.engines["grad_weight"]
+        'matmul'
     """
     arguments = (stride, padding, dilation, groups, padding_mode, channels, flip)
     return _plan("plan2d", 2, input_size, weight_size, arguments, engine, dtype, device)

@@ -1,10 +1,6 @@
 """The engines: ways to compute the three maps, one a file. A new one joins by being listed in :data:`ENGINES`.
 
-Each module offers ``SUMMARY`` (one line), ``supports(problem) -> why not, or None``, and the three maps
-``forward(problem, input, weight)``, ``grad_input(problem, grad_output, weight)``, ``grad_weight(problem, input,
-grad_output)``, with results of :func:`convarium._spec.problem.result_shape`. What an engine cannot promise for a problem that
-it runs is told by an optional ``caveat(problem) -> what, or None``; why it cannot run on a machine at all, by an optional
-``missing() -> why, or None``.
+The planner knows no engine by name: it asks each whether it can run a map and what that costs, and takes the cheapest.
 """
 
 from __future__ import annotations
@@ -13,14 +9,29 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .._spec.problem import Problem
+from .._spec.problem import Map, Problem
+from .._spec.work import Work
 from . import aten, definition, matmul, native
 
 
 class Engine(Protocol):
-    SUMMARY: str
+    """What a module offers to be an engine. Results have the shape of :func:`convarium._spec.problem.result_shape`."""
 
-    def supports(self, problem: Problem) -> str | None: ...
+    SUMMARY: str  # what it does, in a line
+    IS_TORCH: bool  # whether a call of torch's own form may go to torch's own function instead
+
+    def missing(self) -> str | None:
+        """Why it cannot run on this machine at all, or None."""
+
+    def supports(self, map: Map, problem: Problem) -> str | None:
+        """Why it cannot run this, or None."""
+
+    def caveat(self, map: Map, problem: Problem) -> str | None:
+        """What it does not promise for what it runs, or None."""
+
+    def work(self, map: Map, problem: Problem) -> Work | None:
+        """What it costs; None: it is never chosen, only asked for by name."""
+
     def forward(self, problem: Problem, input: Tensor, weight: Tensor) -> Tensor: ...
     def grad_input(self, problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor: ...
     def grad_weight(self, problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor: ...

@@ -21,30 +21,52 @@ import torch
 from torch import Tensor
 
 from .._spec.geometry import output_size
-from .._spec.problem import Problem
+from .._spec.problem import Map, Problem
 from .._spec.wiring import Bicliques
+from .._spec.work import Work
 
 SUMMARY = "torch's own convolution; a small tile as one strided call for each of its kernels"
 MOST_KERNELS = 16  # calls that a tile may be split into
 LARGEST = 2**31 - 1  # elements of a tensor: past this, torch's convolutions have returned wrong numbers in silence
 
 
-def supports(problem: Problem) -> str | None:
+IS_TORCH = True
+
+
+def missing() -> str | None:
+    return None
+
+
+def supports(map: Map, problem: Problem) -> str | None:
     if problem.ndim > 3:
         return f"torch convolves in 1 to 3 dimensions, not {problem.ndim}"
     if (kernels := math.prod(problem.tile)) > MOST_KERNELS:
         return f"{kernels} kernels take turns, each a call of its own; the most is {MOST_KERNELS}"
     if _groups(problem) is None:
         return "no permutation of channels makes this graph groups"
-    if max(map(math.prod, (problem.input_shape, problem.weight_shape, problem.output_shape))) > LARGEST:
+    if max(math.prod(s) for s in (problem.input_shape, problem.weight_shape, problem.output_shape)) > LARGEST:
         return f"a tensor of more than {LARGEST} elements"
     return None
 
 
-def caveat(problem: Problem) -> str | None:
+def caveat(map: Map, problem: Problem) -> str | None:
     """What is not promised: see the module."""
     hangs_over = any((axis.table() < 0).any() for axis in problem.axes)
     return "a NaN or infinity in a weight or a gradient may also meet the zeros of padding" if hangs_over else None
+
+
+def work(map: Map, problem: Problem) -> Work:
+    """At its best with many channels; a tile is strided, and its parts are copied."""
+    blocks = _groups_of(problem)
+    narrow = min(blocks.inputs.shape[1], blocks.outputs.shape[1])
+    if blocks.inputs.shape[1] == 1:
+        efficiency = 0.15 if math.prod(problem.kernel_size) <= 25 else 0.03  # depthwise
+    else:
+        efficiency = 1.0 if narrow >= 8 or len(blocks.inputs) == 1 else 0.3
+    kernels = math.prod(problem.tile)
+    if kernels == 1:
+        return Work(problem.flops, efficiency, problem.bytes)
+    return Work(problem.flops, 0.5 * efficiency, 3 * problem.bytes, problem.bytes, 4 * kernels)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -14,13 +14,29 @@ import math
 import torch
 from torch import Tensor
 
-from .._spec.problem import Problem
+from .._spec.problem import Map, Problem
+from .._spec.work import Work
 
 SUMMARY = "windows, Hadamard products and sums, as the formula is written; the judge of the others"
 
 
-def supports(problem: Problem) -> str | None:
+IS_TORCH = False
+
+
+def missing() -> str | None:
     return None
+
+
+def supports(map: Map, problem: Problem) -> str | None:
+    return None
+
+
+def caveat(map: Map, problem: Problem) -> str | None:
+    return None
+
+
+def work(map: Map, problem: Problem) -> Work | None:
+    return None  # never chosen
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -25,16 +25,39 @@ import torch
 from torch import Tensor
 
 from .._spec.channels import Indices
-from .._spec.problem import Problem
+from .._spec.problem import Map, Problem
 from .._spec.spans import Span, spans
 from .._spec.wiring import Bicliques
+from .._spec.work import Work
 
 SUMMARY = "windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph"
 WORKSPACE = 6 * 2**20  # bytes of the matrices of one piece; with what torch copies on the way, up to ten times that
 
 
-def supports(problem: Problem) -> str | None:
+IS_TORCH = False
+
+
+def missing() -> str | None:
     return None
+
+
+def supports(map: Map, problem: Problem) -> str | None:
+    return None
+
+
+def caveat(map: Map, problem: Problem) -> str | None:
+    return None
+
+
+def work(map: Map, problem: Problem) -> Work:
+    """Windows are written and read again, kernels copied where a product wants them in a row."""
+    positions, taps = math.prod(problem.output_size), math.prod(problem.kernel_size)
+    classes = problem.wiring.bicliques()
+    windows = problem.batch * positions * taps * sum(blocks.inputs.size for blocks in classes) * problem.dtype.itemsize
+    boxes = math.prod(len(spans(axis, tile)) for axis, tile in zip(problem.axes, problem.tile, strict=True))
+    moved = problem.bytes + 4 * windows + 2 * problem.parameters * problem.dtype.itemsize
+    pieces = max(boxes * len(classes), (windows + problem.bytes) // WORKSPACE)
+    return Work(problem.flops, 0.4, moved, 10 * WORKSPACE, 5 * pieces)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ copy of all windows, whatever shares a kernel. What is summed is summed in the s
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,10 +18,13 @@ from torch import Tensor
 
 from .._native import library, memory
 from .._spec.geometry import Axis
-from .._spec.problem import Problem
+from .._spec.problem import Map, Problem
+from .._spec.work import Work
 
 SUMMARY = "the C++ core: windows through tables, in the machine's widest vectors"
+IS_TORCH = False
 DTYPES = {torch.float32: 0, torch.float64: 1}
+LANES = 8  # samples that a vector holds at least
 
 
 def missing() -> str | None:
@@ -29,7 +33,7 @@ def missing() -> str | None:
     return str(core) if isinstance(core, library.MissingCore) else None
 
 
-def supports(problem: Problem) -> str | None:
+def supports(map: Map, problem: Problem) -> str | None:
     if (why_not := missing()) is not None:
         return why_not
     if problem.device != "cpu":
@@ -39,6 +43,25 @@ def supports(problem: Problem) -> str | None:
     if problem.ndim > 3:
         return f"it convolves in 1 to 3 dimensions, not {problem.ndim}"
     return None
+
+
+def caveat(map: Map, problem: Problem) -> str | None:
+    return None
+
+
+def work(map: Map, problem: Problem) -> Work:
+    """Samples are rounded up to whole vectors; a window is gathered for each block of outputs that share it."""
+    lanes = -(-problem.batch // LANES) * LANES
+    samples = max(problem.batch, 1)
+    classes = problem.wiring.bicliques()
+    outputs = problem.wiring.n_edges / max(sum(blocks.inputs.size for blocks in classes), 1)  # of a block, about
+    efficiency = 0.85 * outputs / (outputs + 8)
+    if map == "grad_weight":
+        efficiency *= samples / (samples + 8)
+    turned = (
+        (math.prod(problem.input_shape) + math.prod(problem.output_shape)) * lanes // samples * problem.dtype.itemsize
+    )
+    return Work(problem.flops * lanes / samples, efficiency or 1, problem.bytes + 2 * turned, turned)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .._planner.choice import choose
+from .._engines import ENGINES
+from .._planner.choice import only_engine
 from .._spec.call import Call
 from . import registration
 from .bilinear import Settings
@@ -82,10 +83,10 @@ def _as_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> tuple[i
 
     Then torch's own autograd serves, and our operator would only add its cost.
     """
-    if call.torch_padding is None or engine not in ("auto", "aten"):
+    if call.torch_padding is None or (engine != "auto" and not ENGINES[engine].IS_TORCH):
         return None
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return None
     batch = input.shape[0] if input.ndim == len(call.stride) + 2 else 1
-    chosen = choose(call.problem(batch, weight.dtype, weight.device.type), engine)
-    return call.torch_padding if chosen.engine == "aten" else None
+    chosen = only_engine(call.problem(batch, weight.dtype, weight.device.type), engine)
+    return call.torch_padding if chosen is not None and ENGINES[chosen].IS_TORCH else None

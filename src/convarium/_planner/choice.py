@@ -1,13 +1,10 @@
-"""Which engine runs a problem, and why.
+"""Which engine runs a map of a problem, and why: of those that can, the one that is reckoned to take the least time.
 
-The rule, until engines compete by cost: torch's own convolution where one kernel is shared by all positions, the C++ core
-everywhere else. Where that cannot run, torch's convolution for each kernel of a small tile, and windows as a matrix for the
-rest, also where the calls that a tile would be split into are small. The definition is never chosen; it is asked for.
+An engine that is asked for by name runs, or is refused with its reason; nothing falls back in silence.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,24 +13,20 @@ from torch import Tensor
 
 from .._engines import ENGINES
 from .._spec.call import Call, one_of
-from .._spec.problem import Problem
-
-_PREFERENCE = (
-    ("aten", "few kernels serve many positions, as torch's convolution is made for"),
-    ("native", "kernels that are not shared by all positions, or any channel graph, at the speed of the machine"),
-    ("matmul", "windows as a matrix: the portable way for any tile and any channel graph"),
-)
-SMALL_CALL = (
-    2**20
-)  # multiply-adds: below this a call of torch's convolution for each kernel of a tile takes longer than matmul
+from .._spec.problem import MAPS, Map, Problem
+from .._spec.work import Work
+from .machine import Machine, machine
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An engine, why it runs, and why each other one does not."""
+    """An engine for a map, why it runs and what it costs, and why each other one does not."""
 
+    map: Map
     engine: str
     reason: str
+    work: Work | None
+    seconds: float | None  # reckoned
     others: tuple[tuple[str, str], ...]
 
 
@@ -51,27 +44,60 @@ def check_can(name: str, engine: str, call: Call, tensor: Tensor) -> None:
         problem = call.problem(batch, tensor.dtype, tensor.device.type)
     except TypeError:  # symbolic sizes cannot be looked up
         return
-    choose(problem, engine, name)
+    for map in MAPS:
+        choose(map, problem, engine, name)
+
+
+def choose(map: Map, problem: Problem, requested: str = "auto", call: str = "convarium") -> Choice:
+    """The engine for a map of a problem, with the threads that torch has now."""
+    return _choose(map, problem, requested, call, machine())
+
+
+def only_engine(problem: Problem, requested: str = "auto") -> str | None:
+    """The engine of all three maps, where one has them all."""
+    return _only_engine(problem, requested, torch.get_num_threads())
 
 
 @lru_cache(maxsize=4096)
-def choose(problem: Problem, requested: str = "auto", call: str = "convarium") -> Choice:
-    """The engine for a problem; an engine asked for by name runs or is refused with its reason, nothing falls back."""
+def _only_engine(problem: Problem, requested: str, threads: int) -> str | None:
+    chosen = {choose(map, problem, requested).engine for map in MAPS}
+    return chosen.pop() if len(chosen) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Machine) -> Choice:
     check_engine(call, requested)
     if requested != "auto":
-        if (why_not := ENGINES[requested].supports(problem)) is not None:
+        engine = ENGINES[requested]
+        if (why_not := engine.supports(map, problem)) is not None:
             raise ValueError(f"{call}: engine={requested!r} cannot do this: {why_not}; engine='auto' can")
-        return Choice(
-            requested, "asked for by name", tuple((name, "not asked for") for name in ENGINES if name != requested)
-        )
-    refusals = {name: engine.supports(problem) for name, engine in ENGINES.items()}
-    kernels = math.prod(problem.tile)
-    if refusals["aten"] is None and kernels > 1 and refusals["native"] is None:
-        refusals["aten"] = f"{kernels} kernels take turns, each a call of its own; the C++ core takes them together"
-    elif refusals["aten"] is None and kernels > 1 and problem.multiply_adds < kernels * SMALL_CALL:
-        refusals["aten"] = f"{kernels} kernels take turns, and a call for each would be small"
-    name, reason = next((name, reason) for name, reason in _PREFERENCE if refusals[name] is None)
-    others = {other: refusals[other] or f"{name} is preferred" for other in ENGINES if other != name}
-    if refusals.get("definition", "") is None:
-        others["definition"] = "never chosen: it is the slow judge of the others"
-    return Choice(name, reason, tuple(others.items()))
+        work = engine.work(map, problem)
+        took = None if work is None else seconds(work, problem, machine)
+        others = tuple((name, "not asked for") for name in ENGINES if name != requested)
+        return Choice(map, requested, "asked for by name", work, took, others)
+    against: dict[str, str] = {}
+    able: dict[str, tuple[float, Work]] = {}
+    for name, engine in ENGINES.items():
+        if (why_not := engine.supports(map, problem)) is not None:
+            against[name] = why_not
+        elif (work := engine.work(map, problem)) is None:
+            against[name] = "never chosen: it is the slow judge of the others"
+        else:
+            able[name] = (seconds(work, problem, machine), work)
+    best = min(able, key=lambda name: able[name][0])
+    took, work = able[best]
+    for name, (longer, _) in able.items():
+        if name != best:
+            against[name] = f"about {_times(longer / took)} as long"
+    reason = "the least time" if len(able) > 1 else "the only one that can"
+    return Choice(map, best, reason, work, took, tuple((name, against[name]) for name in ENGINES if name != best))
+
+
+def seconds(work: Work, problem: Problem, machine: Machine) -> float:
+    """What it is reckoned to take: computing and moving overlap, calls do not."""
+    computing = work.flops / (work.efficiency * machine.speed(problem.dtype))
+    return max(computing, work.bytes / machine.memory) + work.calls * machine.call
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f} times" if ratio < 10 else f"{ratio:.0f} times"

@@ -13,7 +13,7 @@ from .choice import choose
 
 def run(map: Map, problem: Problem, a: Tensor, b: Tensor, engine: str) -> Tensor:
     """``map`` of ``a`` and ``b``, contiguous; no numbers (an empty batch) give zeros without an engine."""
-    chosen = ENGINES[choose(problem, engine).engine]
+    chosen = ENGINES[choose(map, problem, engine).engine]
     if problem.batch == 0:
         return a.new_zeros(result_shape(map, problem))
     compute = getattr(chosen, map)
