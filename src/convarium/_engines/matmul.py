@@ -5,7 +5,7 @@ complete blocks. Each piece is then a batch of matrix products, with the rows th
 
     forward       (batch x positions, inputs x taps) @ (inputs x taps, outputs)
     grad_input    (batch x positions, outputs) @ (outputs, inputs x taps), added at the windows
-    grad_weight   (inputs x taps, batch x positions) @ (batch x positions, outputs)
+    grad_weight   (outputs, batch x positions) @ (batch x positions, inputs x taps)
 
 A piece is halved until its matrices fit in the workspace. Edges are boxes of their own with fewer taps, so nothing is
 padded, nothing is multiplied with zeros, and NaN and infinity reach their receptive field and nothing else.
@@ -63,7 +63,7 @@ def work(map: Map, problem: Problem) -> Work:
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
     output = input.new_zeros(problem.output_shape)
     for piece in _pieces(problem):
-        product = piece.windows(input) @ piece.kernels(weight)
+        product = piece.windows(input) @ piece.kernels(weight).mT
         piece.write_output(output, product)
     return output
 
@@ -71,7 +71,7 @@ def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
 def grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
     result = grad_output.new_zeros(problem.input_shape, dtype=_wide(grad_output.dtype))
     for piece in _pieces(problem):
-        columns = piece.outputs(grad_output) @ piece.kernels(weight).mT
+        columns = piece.outputs(grad_output) @ piece.kernels(weight)
         piece.add_windows(result, columns)
     return result.to(grad_output.dtype)
 
@@ -79,7 +79,7 @@ def grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
 def grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
     result = input.new_zeros(problem.weight_shape, dtype=_wide(input.dtype))
     for piece in _pieces(problem):
-        product = piece.windows(input).mT @ piece.outputs(grad_output)
+        product = piece.outputs(grad_output).mT @ piece.windows(input)
         piece.add_kernels(result, product)
     return result.to(input.dtype)
 
@@ -111,7 +111,7 @@ class _Piece:
     batch: slice
 
     def fitting(self) -> Iterator[_Piece]:
-        """This piece, halved along its longest side until its matrices fit in the workspace."""
+        """This piece, halved until its matrices fit in the workspace."""
         rows = (self.batch.stop - self.batch.start) * math.prod(span.rounds for span in self.box)
         depth = self.blocks.inputs.shape[1] * math.prod(span.taps for span in self.box)
         width = self.blocks.outputs.shape[1]
@@ -125,12 +125,13 @@ class _Piece:
                 yield from half.fitting()
 
     def _halves(self) -> tuple[_Piece, _Piece] | None:
-        samples, blocks = self.batch.stop - self.batch.start, len(self.blocks.inputs)
-        sides = {"batch": samples, "blocks": blocks}
-        for direction, span in enumerate(self.box):
-            sides |= {f"{direction} phases": span.phases, f"{direction} rounds": span.rounds}
-        side = max(sides, key=lambda name: sides[name])
-        middle = sides[side] // 2
+        """Products first, the outermost direction before others, so that kernels stay in a row; then rows of a product."""
+        products = {f"{direction} phases": span.phases for direction, span in enumerate(self.box)}
+        products |= {"blocks": len(self.blocks.inputs)}
+        rows = {f"{direction} rounds": span.rounds for direction, span in enumerate(self.box)}
+        rows |= {"batch": self.batch.stop - self.batch.start}
+        side = next((name for name, size in products.items() if size > 1), max(rows, key=lambda name: rows[name]))
+        middle = (products | rows)[side] // 2
         if middle == 0:
             return None
         if side == "batch":
@@ -211,16 +212,16 @@ class _Piece:
         return self._matrix(spread.permute(1, *range(3, 3 + n), 0, *range(3 + n, 3 + 2 * n), 2), n)
 
     def kernels(self, weight: Tensor) -> Tensor:
-        """``(N*R, I*K, J)``."""
+        """``(N*R, J, I*K)``: a row is a kernel, as it lies in memory."""
         n = len(self.box)
         rows, table = self._rows(weight)
         spread = _spread(self._places(rows), 0, table)
         split = spread.reshape(*self._joined, *spread.shape[3:])  # (N, J, I, *R, *K)
         if self.problem.flip:
             split = split.flip(tuple(range(3 + n, 3 + 2 * n)))
-        matrix = split.permute(0, *range(3, 3 + n), 2, *range(3 + n, 3 + 2 * n), 1)
+        matrix = split.permute(0, *range(3, 3 + n), 1, 2, *range(3 + n, 3 + 2 * n))
         products = math.prod(matrix.shape[: 1 + n])
-        return matrix.reshape(products, -1, matrix.shape[-1]).to(_wide(weight.dtype))
+        return matrix.reshape(products, matrix.shape[1 + n], -1).to(_wide(weight.dtype))
 
     def _matrix(self, tensor: Tensor, n: int) -> Tensor:
         products = math.prod(tensor.shape[: 1 + n])
@@ -253,8 +254,8 @@ class _Piece:
         n = len(self.box)
         phases, taps = [span.phases for span in self.box], [span.taps for span in self.box]
         blocks, inputs = self.blocks.inputs.shape
-        split = product.reshape(blocks, *phases, inputs, *taps, -1)  # (N, *R, I, *K, J)
-        values = split.permute(0, 2 + 2 * n, 1 + n, *range(1, 1 + n), *range(2 + n, 2 + 2 * n)).flatten(1, 2)
+        split = product.reshape(blocks, *phases, -1, inputs, *taps)  # (N, *R, J, I, *K)
+        values = split.permute(0, 1 + n, 2 + n, *range(1, 1 + n), *range(3 + n, 3 + 2 * n)).flatten(1, 2)
         if self.problem.flip:
             values = values.flip(tuple(range(2 + n, 2 + 2 * n)))
         rows, table = self._rows(result)
