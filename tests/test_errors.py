@@ -112,3 +112,13 @@ def test_wrong_call(name):
         call()
     assert type(caught.value) is kind
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("padding", "stride"), [("same", 2), ("same", 3), ("full", 2)])
+def test_a_padding_that_any_kernel_fits_is_refused_of_no_traced_size(padding, stride):
+    layer, side = cv.nn.Conv2d(3, 4, 3, padding=padding, stride=stride), torch.export.Dim
+    sides = {2: side("height", min=4, max=64), 3: side("width", min=4, max=64)}
+    program = torch.export.export(layer, (torch.randn(1, 3, 16, 18),), dynamic_shapes=(sides,)).module()
+    for size in ((4, 64), (5, 7), (33, 6)):
+        input = torch.randn(1, 3, *size)
+        torch.testing.assert_close(program(input), layer(input))

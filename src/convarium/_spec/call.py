@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from .channels import ChannelGraph
-from .geometry import output_size, same_padding
+from .geometry import output_size, same_output, same_padding
 from .problem import Problem, problem_of
 from .shown import shown
 from .wiring import Wiring
@@ -51,7 +51,8 @@ class Call:
     torch_padding: Ints | None = field(init=False)  # of both sides, where torch's own function has this form
 
     def __post_init__(self) -> None:
-        even = all(before == after for before, after in self.pads)
+        # Whether a traced 'same' pads evenly depends on its size: asking would pin the program to sizes of one parity.
+        even = all(type(before) is type(after) is int and before == after for before, after in self.pads)
         theirs = self.shared and not self.by_edge and not self.flip and self.mode is None and even
         object.__setattr__(self, "torch_padding", self.padding if theirs else None)
 
@@ -88,7 +89,7 @@ def convolution(
     stride, dilation = positive(call, "stride", stride, n), positive(call, "dilation", dilation, n)
     pads = pairs(call, padding, n, size, kernel, stride, dilation)
     mode = _mode(call, padding_mode, pads, size)
-    output = _outputs(call, size, kernel, stride, dilation, pads)
+    output = _outputs(call, size, kernel, stride, dilation, pads, padding)
     _tile_fits(call, tile, output)
     padded = tuple(length + before + after for length, (before, after) in zip(size, pads, strict=True))
     fits_memory(call, weight=weight, input=(*input[:-n], *padded), output=(*input[: -n - 1], out_channels, *output))
@@ -200,7 +201,7 @@ def output_sizes(
     """The output's size for an input of this size."""
     pads = pairs(call, padding, n, size, kernel, stride, dilation)
     _mode(call, padding_mode, pads, size)
-    return _outputs(call, size, kernel, stride, dilation, pads)
+    return _outputs(call, size, kernel, stride, dilation, pads, padding)
 
 
 # -- numbers and pairs -------------------------------------------------------------------------------------------------
@@ -382,9 +383,11 @@ def _channels_text(channels: ChannelGraph | None, groups: Any) -> str:
     return str(index(groups)) if channels is None else Wiring(channels, by_edge=True).text
 
 
-def _outputs(call: str, size: Ints, kernel: Ints, stride: Ints, dilation: Ints, pads: Pairs) -> Ints:
-    found = []
+def _outputs(call: str, size: Ints, kernel: Ints, stride: Ints, dilation: Ints, pads: Pairs, padding: Any) -> Ints:
     _some_size(call, size)
+    if isinstance(padding, str) and padding == "same":  # any kernel fits, and a traced size needs no guard that says so
+        return tuple(same_output(length, u) for length, u in zip(size, stride, strict=True))
+    found = []
     for length, k, u, d, (before, after) in zip(size, kernel, stride, dilation, pads, strict=True):
         padded, reach = length + before + after, d * (k - 1) + 1
         if reach > padded:

@@ -54,12 +54,17 @@ def output_size(size: int, kernel: int, stride: int, dilation: int, before: int,
     return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
 
 
+def same_output(size: int, stride: int) -> int:
+    """How many windows ``padding="same"`` makes room for: ``ceil(size / stride)``."""
+    return (size + stride - 1) // stride
+
+
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Padding that makes the output ``ceil(size / stride)`` long; the odd one goes after (ONNX's ``SAME_UPPER``)."""
+    """Padding that makes the output :func:`same_output` long; the odd one goes after (ONNX's ``SAME_UPPER``)."""
     reach = dilation * (kernel - 1)
     if stride == 1:
         total = reach
     else:
-        total = ((size + stride - 1) // stride - 1) * stride + reach + 1 - size
+        total = (same_output(size, stride) - 1) * stride + reach + 1 - size
         total = (total + abs(total)) // 2  # max(total, 0), in a form that symbolic sizes follow
     return total // 2, total - total // 2
