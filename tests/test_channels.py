@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import pickle
 import random
+import re
 
 import numpy as np
 import pytest
 import torch
 
 from convarium import ChannelGraph
-from convarium._spec.channels import parse_graph
 from convarium._spec.wiring import Wiring, parse_wiring, repeated
 from family import random_graph, seeds
 
@@ -71,7 +72,8 @@ def test_equal_edges_make_equal_graphs(seed: int) -> None:
     others = (
         again,
         ChannelGraph.from_mask(graph.mask().astype(int), allow_empty=True),
-        parse_graph(graph.in_channels, graph.out_channels, graph.text),
+        ChannelGraph(graph.in_channels, graph.out_channels, graph.text),
+        dataclasses.replace(graph),
         pickle.loads(pickle.dumps(graph)),
         copy.deepcopy(graph),
     )
@@ -130,8 +132,37 @@ def test_a_graph_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "g", "g:", "g:x", "g:-1", "g:3", "i:3", "e:", "e:AAAA", "e:*", "x:1", "g:1:1", "g:²"]
+    "text", ["g", "g:", "g:x", "g:-1", "g:0", "g:3", "i:3", "e:", "e:AAAA", "e:*", "x:1", "g:1:1", "g:²"]
 )
 def test_text_that_is_no_graph_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"channels|groups"):
-        parse_graph(4, 4, text)
+    with pytest.raises(
+        ValueError, match=f"ChannelGraph: {re.escape(repr(text))} is no channel graph of 4 -> 4 channels"
+    ):
+        ChannelGraph(4, 4, text)
+
+
+def test_a_graph_counts_its_edges_itself() -> None:
+    assert dataclasses.replace(ChannelGraph.groups(4, 4, 2), in_channels=6).n_edges == 12
+    with pytest.raises(ValueError, match="ChannelGraph: 'g:2' is no channel graph of 5 -> 4 channels"):
+        dataclasses.replace(ChannelGraph.groups(4, 4, 2), in_channels=5)
+    with pytest.raises(TypeError):
+        ChannelGraph(4, 4, "g:2", 8)
+
+
+@pytest.mark.parametrize("seed", seeds(60, 600))
+def test_any_text_of_the_same_edges_makes_the_same_graph(seed: int) -> None:
+    graph = some_graph(seed)
+    bits = np.packbits(graph.mask())
+    bits[-1] |= (1 << (-graph.mask().size % 8)) - 1  # past the mask's end, where a graph has nothing
+    again = ChannelGraph(graph.in_channels, graph.out_channels, "e:" + base64.b64encode(bits).decode())
+    assert again == graph
+    assert hash(again) == hash(graph)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_an_array_of_edges_has_a_pair_a_row(kind) -> None:
+    graph = ChannelGraph.from_edges(3, 3, [(0, 0), (2, 1), (1, 2)])
+    assert ChannelGraph.from_edges(3, 3, kind(graph.edges.T.tolist())) == graph
+    with pytest.raises(ValueError, match=r"ChannelGraph.from_edges: edges must be \(edges, 2\), .* edges.T would fit"):
+        ChannelGraph.from_edges(3, 3, kind(graph.edges.tolist()))
+    assert ChannelGraph.from_edges(2, 2, kind([[0, 1], [1, 0]])).parents(0) == (1,)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from .shown import shown
 
@@ -50,13 +51,18 @@ class ChannelGraph:
     in_channels: int
     out_channels: int
     text: str = ""  # the edges: "g:4" four groups, "i:8" eight interlaced, "e:..." the bits of the mask
-    n_edges: int = 0  # of kernels in a layer with this graph (at each place of its tile)
+    n_edges: int = field(init=False)  # of kernels in a layer with this graph (at each place of its tile)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.text, str) or self.text[:2] not in ("g:", "i:", "e:"):
+        if not isinstance(self.text, str) or not self.text:
             raise TypeError(
                 "ChannelGraph: make one with ChannelGraph.dense, groups, depthwise, interlaced, from_edges or from_mask"
             )
+        for name in ("in_channels", "out_channels"):
+            object.__setattr__(self, name, _check_count("ChannelGraph", name, getattr(self, name)))
+        text, n_edges = _read(self.in_channels, self.out_channels, self.text)
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "n_edges", n_edges)
 
     @classmethod
     def dense(cls, in_channels: int, out_channels: int) -> ChannelGraph:
@@ -68,7 +74,7 @@ class ChannelGraph:
     def groups(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
         """``groups`` blocks side by side, as ``torch.nn.Conv2d(groups=...)``: ``parents(j)`` is the block of ``j``."""
         inputs, outputs, blocks = _check_groups("ChannelGraph.groups", in_channels, out_channels, groups)
-        return cls(inputs, outputs, f"g:{blocks}", inputs * outputs // blocks)
+        return cls(inputs, outputs, f"g:{blocks}")
 
     @classmethod
     def depthwise(cls, channels: int, multiplier: int = 1) -> ChannelGraph:
@@ -84,9 +90,7 @@ class ChannelGraph:
         A following ``groups(out_channels, o2, g2)`` sees every input exactly when ``out_channels / g2 >= groups``.
         """
         inputs, outputs, blocks = _check_groups("ChannelGraph.interlaced", in_channels, out_channels, groups)
-        if blocks == 1 or inputs == outputs == blocks:
-            return cls.groups(inputs, outputs, blocks)
-        return cls(inputs, outputs, f"i:{blocks}", inputs * outputs // blocks)
+        return cls(inputs, outputs, f"i:{blocks}")
 
     @classmethod
     def from_edges(
@@ -94,13 +98,17 @@ class ChannelGraph:
     ) -> ChannelGraph:
         """The graph with an edge for each ``(input, output)`` pair, in any order (``graph.edges.T`` is such pairs).
 
+        The rows of an array are its pairs, those of a 2 x 2 one too; ``graph.edges`` itself has them as columns.
+
         Raises:
-            ValueError: a channel out of range, an edge given twice, or an output that reads nothing (unless
-                ``allow_empty``: such an output is zero, plus its bias).
+            ValueError: an array with pairs as columns, a channel out of range, an edge given twice, or an output that
+                reads nothing (unless ``allow_empty``: such an output is zero, plus its bias).
         """
         call = "ChannelGraph.from_edges"
         in_channels = _check_count(call, "in_channels", in_channels)
         out_channels = _check_count(call, "out_channels", out_channels)
+        if isinstance(edges, np.ndarray | torch.Tensor) and edges.ndim == 2 and edges.shape[1] != 2 == edges.shape[0]:
+            raise ValueError(f"{call}: edges must be (edges, 2), a pair a row, got {shown(edges)}; edges.T would fit")
         try:
             pairs = iter(edges)
         except TypeError:
@@ -156,11 +164,7 @@ class ChannelGraph:
         if not allow_empty and not reads.all():
             empty = np.flatnonzero(reads == 0).tolist()
             raise ValueError(f"{call}: outputs {_few(empty)} read no input; allow_empty=True lets them be zero")
-        for regular in _regular_candidates(mask):
-            if np.array_equal(regular.mask(), mask):
-                return regular
-        bits = base64.b64encode(np.packbits(mask).tobytes()).decode("ascii")
-        return cls(inputs, outputs, f"e:{bits}", int(reads.sum()))
+        return cls(inputs, outputs, _packed(mask))
 
     @property
     def edges(self) -> Indices:
@@ -217,40 +221,60 @@ class ChannelGraph:
         return f"ChannelGraph({self.in_channels} -> {self.out_channels}, {name}, {self.n_edges} edges)"
 
 
-def parse_graph(in_channels: int, out_channels: int, text: str) -> ChannelGraph:
-    """The graph whose :attr:`ChannelGraph.text` this is; ValueError when it is none."""
+def _read(inputs: int, outputs: int, text: str) -> tuple[str, int]:
+    """The text in the one form that all graphs of its edges have, and how many edges; ValueError when it is no graph's."""
     kind, _, rest = text.partition(":")
     if kind in ("g", "i") and rest.isdecimal():
-        return (ChannelGraph.groups if kind == "g" else ChannelGraph.interlaced)(in_channels, out_channels, int(rest))
-    if kind == "e":
-        bits = np.frombuffer(_bits(rest), dtype=np.uint8)
-        if bits.size == (in_channels * out_channels + 7) // 8:
-            mask = np.unpackbits(bits, count=in_channels * out_channels).reshape(out_channels, in_channels)
-            return ChannelGraph._of_mask("channels", mask.astype(np.bool_), allow_empty=True)
-    raise ValueError(f"channels: {text[:40]!r} is not a channel graph of {in_channels} -> {out_channels} channels")
+        groups = int(rest)
+        if groups and inputs % groups == outputs % groups == 0:
+            alike = groups == 1 or inputs == outputs == groups
+            return f"{'g' if alike else kind}:{groups}", inputs * outputs // groups
+    if kind == "e" and _bits(rest).size == (inputs * outputs + 7) // 8:
+        mask = _unpacked(inputs, outputs, rest)
+        return _regular(mask) or _packed(mask), int(mask.sum())
+    raise ValueError(f"ChannelGraph: {shown(text[:40])} is no channel graph of {inputs} -> {outputs} channels")
 
 
-def _bits(text: str) -> bytes:
+def _packed(mask: Mask) -> str:
+    return "e:" + base64.b64encode(np.packbits(mask).tobytes()).decode("ascii")
+
+
+def _unpacked(inputs: int, outputs: int, text: str) -> Mask:
+    return np.unpackbits(_bits(text), count=inputs * outputs).reshape(outputs, inputs).astype(np.bool_)
+
+
+def _bits(text: str) -> npt.NDArray[np.uint8]:
     try:
-        return base64.b64decode(text, validate=True)
+        return np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
     except ValueError:
-        return b""  # which no graph has
+        return np.empty(0, dtype=np.uint8)  # which no graph has
+
+
+def _regular(mask: Mask) -> str | None:
+    """The text of the groups or the interlaced graph with this mask, if any; the first output's row says how many."""
+    outputs, inputs = mask.shape
+    reads = int(np.count_nonzero(mask[0]))
+    if not reads or inputs % reads or outputs % (inputs // reads):
+        return None
+    groups = inputs // reads
+    fits = (kind for kind in "gi" if np.array_equal(_regular_mask(inputs, outputs, kind, groups), mask))
+    return next((f"{kind}:{groups}" for kind in fits), None)
+
+
+def _regular_mask(inputs: int, outputs: int, kind: str, groups: int) -> Mask:
+    j, i = np.arange(outputs)[:, None], np.arange(inputs)
+    if kind == "g":
+        return j // (outputs // groups) == i // (inputs // groups)
+    return j % groups == i % groups
 
 
 @lru_cache(maxsize=256)
 def _mask(graph: ChannelGraph) -> Mask:
     kind, _, rest = graph.text.partition(":")
     if kind == "e":
-        bits = np.frombuffer(base64.b64decode(rest), dtype=np.uint8)
-        flat = np.unpackbits(bits, count=graph.in_channels * graph.out_channels)
-        mask = flat.reshape(graph.out_channels, graph.in_channels).astype(np.bool_)
+        mask = _unpacked(graph.in_channels, graph.out_channels, rest)
     else:
-        groups = int(rest)
-        outputs, inputs = np.arange(graph.out_channels)[:, None], np.arange(graph.in_channels)
-        if kind == "g":
-            mask = outputs // (graph.out_channels // groups) == inputs // (graph.in_channels // groups)
-        else:
-            mask = outputs % groups == inputs % groups
+        mask = _regular_mask(graph.in_channels, graph.out_channels, kind, int(rest))
     mask.setflags(write=False)
     return mask
 
@@ -272,18 +296,6 @@ def _blocks(graph: ChannelGraph) -> tuple[Block, ...]:
     return tuple(
         Block(tuple(outputs), tuple(np.flatnonzero(mask[outputs[0]]).tolist())) for outputs in members.values()
     )
-
-
-def _regular_candidates(mask: Mask) -> list[ChannelGraph]:
-    """The groups and the interlaced graph that the first output's row would fit, if any."""
-    outputs, inputs = mask.shape
-    row = np.flatnonzero(mask[0])
-    if not row.size or row[0] != 0 or inputs % row.size:
-        return []
-    groups = inputs // int(row.size)
-    if outputs % groups:
-        return []
-    return [ChannelGraph.groups(inputs, outputs, groups), ChannelGraph.interlaced(inputs, outputs, groups)]
 
 
 def _check_count(call: str, name: str, value: object) -> int:

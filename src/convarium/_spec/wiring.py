@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .channels import ChannelGraph, Indices, parse_graph
+from .channels import ChannelGraph, Indices
 
 
 class Bicliques(NamedTuple):
@@ -101,9 +101,9 @@ def parse_edges(text: str) -> Wiring:
         copies, rest = "1", text
     sizes, _, graph = rest.partition(":")
     inputs, cross, outputs = sizes.partition("x")
-    if not (copies.isdecimal() and int(copies) and cross and inputs.isdecimal() and outputs.isdecimal()):
+    if not (copies.isdecimal() and int(copies) and cross and inputs.isdecimal() and outputs.isdecimal() and graph):
         raise ValueError(f"channels: {text[:40]!r} does not describe channels")
-    return Wiring(parse_graph(int(inputs), int(outputs), graph), by_edge=True, copies=int(copies))
+    return Wiring(ChannelGraph(int(inputs), int(outputs), graph), by_edge=True, copies=int(copies))
 
 
 @lru_cache(maxsize=1024)
