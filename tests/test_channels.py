@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import convarium as cv
 from convarium import ChannelGraph
 from convarium._spec.wiring import Wiring, parse_wiring, repeated
 from family import random_graph, seeds
@@ -166,3 +167,29 @@ def test_an_array_of_edges_has_a_pair_a_row(kind) -> None:
     with pytest.raises(ValueError, match=r"ChannelGraph.from_edges: edges must be \(edges, 2\), .* edges.T would fit"):
         ChannelGraph.from_edges(3, 3, kind(graph.edges.tolist()))
     assert ChannelGraph.from_edges(2, 2, kind([[0, 1], [1, 0]])).parents(0) == (1,)
+
+
+@pytest.mark.parametrize("tile", [(), (2, 3), (5, 5)], ids=["shared", "tiled", "local"])
+@pytest.mark.parametrize("mask", [[[0, 0, 0], [0, 0, 0]], [[0, 0, 0], [1, 0, 1]]], ids=["no edges", "an empty output"])
+def test_an_output_that_reads_nothing_is_its_bias(mask, tile) -> None:
+    graph = ChannelGraph.from_mask(mask, allow_empty=True)
+    input, bias = torch.randn(2, 3, 7, 7, requires_grad=True), torch.randn(2, requires_grad=True)
+    weight = torch.randn(graph.n_edges, *tile, 3, 3, requires_grad=True)
+    read = sorted({i for j in range(2) for i in graph.parents(j)})
+    unread = sorted({0, 1, 2} - set(read))
+    for engine in ("auto", *cv.engines()):
+        try:
+            output = cv.conv2d(input, weight, bias, channels=graph, engine=engine)
+        except ValueError as error:
+            assert f"engine={engine!r} cannot do this" in str(error)  # noqa: PT017
+            continue
+        assert torch.equal(output[:, 0], bias[0].expand(2, 5, 5))
+        assert (output[:, 1] != bias[1]).all() == bool(read)
+        back = cv.conv_transpose2d(output.detach(), weight, channels=graph, engine=engine)
+        assert back.shape == input.shape
+        for gradient in (back, *torch.autograd.grad(output.sum(), input)):
+            assert not gradient[:, unread].any()
+            assert gradient[:, read].any() == bool(read)
+        assert torch.autograd.grad(back.sum(), weight)[0].shape == weight.shape
+    layer = cv.nn.ChannelConv2d(graph, 3)
+    assert torch.equal(layer(input)[:, 0], layer.bias[0].expand(2, 5, 5))

@@ -157,7 +157,7 @@ def transposed(
                 f"{call}: groups={groups} does not divide the {out_channels} channels of input {_shape(input)}"
             )
         in_channels = weight[-n - 1] * groups
-    _some_channels(call, weight)
+    _some_channels(call, weight, by_edge)
     stride, dilation = positive(call, "stride", stride, n), positive(call, "dilation", dilation, n)
     if isinstance(padding, str):
         raise ValueError(f"{call}: padding={shown(padding)} is for convolutions; give a transposed one numbers")
@@ -337,8 +337,8 @@ def _weight_rank(call: str, weight: Ints, n: int, channels: Any) -> tuple[bool, 
     return len(weight) == ranks[0], by_edge
 
 
-def _some_channels(call: str, weight: Ints) -> None:
-    for length in weight:
+def _some_channels(call: str, weight: Ints, by_edge: bool) -> None:
+    for length in weight[by_edge:]:  # a graph may have no edges
         if length < 1:
             raise ValueError(f"{call}: weight {_shape(weight)} has a dimension of no size; only a batch may be empty")
 
@@ -346,7 +346,7 @@ def _some_channels(call: str, weight: Ints) -> None:
 def _fits_channels(
     call: str, weight: Ints, n: int, in_channels: int, groups: Any, channels: Any, shared: bool, name: str, input: Ints
 ) -> None:
-    _some_channels(call, weight)
+    _some_channels(call, weight, channels is not None)
     if channels is not None:
         if channels.in_channels != in_channels:
             raise ValueError(

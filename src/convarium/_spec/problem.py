@@ -144,7 +144,7 @@ def problem_of(
         rank = n + 2 if name != "weight" else 2 * n + (1 if by_edge else 2)
         if len(shape) != rank:
             raise ValueError(f"{map}: {name} must have {rank} dimensions in {n}-D, got shape {shape}")
-        if 0 in shape[0 if name == "weight" else 1 :]:
+        if 0 in shape[0 if name == "weight" and not by_edge else 1 :]:  # a batch may be empty, and so may a graph
             raise ValueError(f"{map}: {name} has a dimension of no size, got shape {shape}; only a batch may be empty")
     if map == "grad_weight":
         if a[0] != b[0]:
