@@ -73,7 +73,7 @@ def _curves_and_kernels(run: RunFolder, results: Sequence[Result]) -> bytes:
         ha="left",
         fontsize=10,
     )
-    panels = below.subplots(kernel_rows, columns, squeeze=False).flatten()
+    panels = below.subplots(kernel_rows, columns, squeeze=False, gridspec_kw={"wspace": 0.04}).flatten()
     for panel in panels:
         panel.set_axis_off()
     for panel, kind in zip(panels, kinds, strict=False):
@@ -115,8 +115,11 @@ def _kernels(panel: Any, kind: str, state: dict[str, Tensor]) -> None:
     image = _mosaic(grid)
     limit = float(image[image.isfinite()].abs().max()) or 1.0
     panel.imshow(image.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    panel.set_anchor("NW")
     panel.set_title(kind, loc="left", pad=14, fontweight="bold")
-    panel.text(0, 1.02, note, transform=panel.transAxes, fontsize=8, va="bottom")
+    panel.annotate(
+        note, (0, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points", fontsize=8, in_layout=False
+    )
 
 
 def _by_edge(weight: Tensor, edges: Tensor) -> Tensor:
