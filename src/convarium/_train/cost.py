@@ -15,12 +15,16 @@ def parameters(network: nn.Module) -> int:
 def multiply_adds(network: nn.Module, image: Tensor) -> int:
     """Multiply-adds of the convolutions and linear layers; taps that fall into padding are counted.
 
+    A convolution meets its weights once for each output position, a transposed one once for each input position.
+
     Args:
         network: any module of convolutions, batch normalisations and linear layers.
         image: one image, ``(1, C, H, W)``.
 
     Examples:
         >>> multiply_adds(nn.Conv2d(8, 16, 3), torch.zeros(1, 8, 6, 6)) == 4 * 4 * 16 * 8 * 9
+        True
+        >>> multiply_adds(nn.ConvTranspose2d(8, 16, 3, stride=2), torch.zeros(1, 8, 6, 6)) == 6 * 6 * 16 * 8 * 9
         True
     """
     total = 0
@@ -31,7 +35,9 @@ def multiply_adds(network: nn.Module, image: Tensor) -> int:
         if not isinstance(weight, Tensor) or weight.ndim < 2:
             return
         kernels = math.prod(getattr(layer, "tile", ()) or ())
-        positions = output[0, 0].numel() if output.ndim > 2 else 1
+        transposed = getattr(layer, "transposed", False) or getattr(layer, "_transposed", False)  # torch's, ours
+        places = inputs[0] if transposed else output
+        positions = places[0, 0].numel() if places.ndim > 2 else 1
         total += weight.numel() // kernels * positions
 
     hooks = [layer.register_forward_hook(count) for layer in network.modules()]
