@@ -1,4 +1,4 @@
-"""The loop: one network, one learning rate, one seed. Its state can be taken out and put back between epochs."""
+"""The loop: one network, one learning rate, one seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -105,27 +104,6 @@ class Fit:
             self._schedule.step()
             total += loss.detach() * len(index)
         return float(total) / len(self.train)
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that the next epoch depends on."""
-        return {
-            "network": self.network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "order": self._order.get_state(),
-            "history": list(self.history),
-            "best": self.best,
-            "best_state": self.best_state,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken, to the same bits."""
-        self.network.load_state_dict(state["network"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._schedule.load_state_dict(state["schedule"])
-        self._order.set_state(state["order"])
-        self.history = list(state["history"])
-        self.best, self.best_state = state["best"], state["best_state"]
 
 
 def evaluate(network: nn.Module, samples: Samples) -> Score:

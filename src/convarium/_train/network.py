@@ -36,7 +36,7 @@ class SmallNetwork(nn.Module):
         self.stem = cv.nn.Conv2d(colours, first, KERNEL, bias=False)
         self.stem_norm = nn.BatchNorm2d(first)
         self.cells = nn.MaxPool2d(cell) if cell > 1 else nn.Identity()
-        self.middle = KINDS[kind].build(middle)
+        self.middle = KINDS[kind](middle)
         self.middle_norm = nn.BatchNorm2d(second)
         self.head = nn.Linear(second, classes)
 
