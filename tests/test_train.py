@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,13 @@ import time
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
+
+import convarium as cv
+from convarium._train import atomic, cost
+from convarium._train.config import Config
+from convarium._train.failures import InputError
 
 TINY = [
     "train",
@@ -32,8 +40,17 @@ def command(*arguments):
     return [sys.executable, "-m", "convarium", *map(str, arguments)]
 
 
-def convarium(*arguments):
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+def convarium(*arguments, **keywords):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, **keywords)
+
+
+def said(done):
+    """What a refused command said: one line, exit code 2."""
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "Traceback" not in line
+    assert "a fault of our own" not in line
+    return line
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +65,7 @@ def run(tmp_path_factory):
 def test_a_run_leaves_weights_metrics_settings_and_pictures(run):
     names = {path.suffix for path in run.rglob("*") if path.is_file()}
     assert {".safetensors", ".json", ".csv", ".png"} <= names
-    assert not [path for path in run.rglob("*") if path.suffix == ".tmp"]
+    assert not [path for path in run.rglob("*") if path.suffix == atomic.SUFFIX]
 
 
 def test_what_was_trained_is_used(run, tmp_path):
@@ -63,44 +80,175 @@ def test_what_was_trained_is_used(run, tmp_path):
     assert json.loads(done.stdout)
 
 
-def broken(tmp_path, name):
-    path = tmp_path / name
+def a_broken_idx(path):
+    """It says that it has 9 images and holds one and a half."""
     path.mkdir()
-    images, labels = path / "train-images-idx3-ubyte.gz", path / "train-labels-idx1-ubyte.gz"
-    with gzip.open(images, "wb") as file:
-        file.write(
-            bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 8]) + bytes(100)
-        )  # says 9 images, holds one and a half
-    with gzip.open(labels, "wb") as file:
+    with gzip.open(path / "train-images-idx3-ubyte.gz", "wb") as file:
+        file.write(bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 8]) + bytes(100))
+    with gzip.open(path / "train-labels-idx1-ubyte.gz", "wb") as file:
         file.write(bytes([0, 0, 8, 1, 0, 0, 0, 9]) + bytes(9))
     return path
 
 
-REFUSED = {
-    "no such data": lambda tmp: ["train", "digits", "--data", tmp / "nothing"],
-    "an empty folder": lambda tmp: ["train", "digits", "--data", tmp],
-    "a truncated IDX file": lambda tmp: ["train", "digits", "--data", broken(tmp, "idx")],
-    "an unknown kind": lambda tmp: ["train", "digits", "--kinds", "magic"],
-    "no epochs": lambda tmp: ["train", "digits", "--epochs", "0"],
-    "an unknown job": lambda tmp: ["train", "letters"],
-    "a run that is none": lambda tmp: ["evaluate", tmp],
-    "a picture of a run that is none": lambda tmp: ["predict", tmp, tmp / "x.png"],
+def lines_and_columns(count=30, size=10):
+    """Bytes and labels: a bright row, or a bright column."""
+    generator = np.random.default_rng(0)
+    images = np.zeros((count, size, size), np.uint8)
+    for number, image in enumerate(images):
+        (image if number % 2 else image.T)[generator.integers(size)] = 255
+    return images, np.array(["column", "row"])[np.arange(count) % 2]
+
+
+def an_archive(path):
+    images, labels = lines_and_columns()
+    np.savez(path, x=images, y=labels)
+    return path
+
+
+def a_folder_of_images(path):
+    from PIL import Image
+
+    for number, (image, label) in enumerate(zip(*lines_and_columns(), strict=True)):
+        (path / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path / label / f"{number}.png")
+    return path
+
+
+def a_broken_image(path):
+    image = a_folder_of_images(path) / "row" / "1.png"
+    image.write_bytes(image.read_bytes()[:45])
+    return path
+
+
+SOURCES = {"images.npz": an_archive, "images": a_folder_of_images}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_trains_on_the_users_own_images(name, tmp_path):
+    data, folder = SOURCES[name](tmp_path / name), tmp_path / "run"
+    done = convarium(*TINY, "--data", data, "--out", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    done = convarium("evaluate", folder, "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["count"] == 30
+    assert set(found["classes"]) == {"row", "column"}
+
+
+def settings(path, **values):
+    path.write_text(json.dumps(values))
+    return path
+
+
+REFUSED = {  # what is typed, and a word that the one line must have
+    "no such data": (lambda tmp: ["train", "digits", "--data", tmp / "nothing"], "nothing"),
+    "an empty folder": (lambda tmp: ["train", "digits", "--data", tmp], "sub-folders"),
+    "a truncated IDX file": (lambda tmp: ["train", "digits", "--data", a_broken_idx(tmp / "idx")], "cut short"),
+    "a truncated image": (lambda tmp: ["train", "digits", "--data", a_broken_image(tmp / "images")], "1.png"),
+    "an unknown kind": (lambda tmp: ["train", "digits", "--kinds", "magic"], "magic"),
+    "an unknown job": (lambda tmp: ["train", "letters"], "letters"),
+    "a run that is none": (lambda tmp: ["evaluate", tmp], "run.json"),
+    "a picture of a run that is none": (lambda tmp: ["predict", tmp, tmp / "x.png"], "run.json"),
+    "an unknown setting": (
+        lambda tmp: ["train", "digits", "--config", settings(tmp / "c.json", epochs=2, depth=9)],
+        "depth",
+    ),
+    "no epochs": (lambda tmp: ["train", "digits", "--epochs", "0"], "epochs: expected"),
+    "no seed": (lambda tmp: ["train", "digits", "--seeds", "0"], "--seeds: expected"),
+    "fewer seeds than none": (lambda tmp: ["train", "digits", "--seeds", "-1"], "from 1 to 1,000"),
+    "more seeds than memory": (lambda tmp: ["train", "digits", "--seeds", str(10**11)], "from 1 to 1,000"),
+    "more threads than a machine": (lambda tmp: ["train", "digits", "--threads", "100000"], "threads: expected"),
+    "a batch of 10**20": (lambda tmp: ["train", "digits", "--batch", str(10**20)], "batch: expected"),
+    "half a size": (lambda tmp: ["train", "digits", "--size", "8"], "8x8"),
+    "too few images": (lambda tmp: ["train", "digits", "--limit", "20"], "--limit"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_in_one_line(name, tmp_path):
-    done = convarium(*REFUSED[name](tmp_path))
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert "Traceback" not in done.stderr
+    typed, word = REFUSED[name]
+    assert word in said(convarium(*typed(tmp_path), cwd=tmp_path))
+    assert not (tmp_path / "runs").exists()
 
 
-def test_settings_with_unknown_keys_are_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"epochs": 2, "depth": 9}')
-    done = convarium("train", "digits", "--config", tmp_path / "config.json")
-    assert done.returncode == 2
-    assert "depth" in done.stderr
+def test_digits_beside_a_folder_digits_are_refused(tmp_path):
+    a_folder_of_images(tmp_path / "digits")
+    assert "./digits" in said(convarium(*TINY, "--data", "digits", cwd=tmp_path))
+    done = convarium(*TINY, "--data", "./digits", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_damaged_weights_are_told_once(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    for file in copy.rglob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-9])
+    line = said(convarium("evaluate", copy))
+    assert "damaged" in line
+    assert "do not fit" not in line
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
+def test_out_of_memory_is_told_in_one_line(error, monkeypatch, capsys):
+    from convarium import _cli
+    from convarium._train import prepare
+
+    def fails(config):
+        raise error
+
+    monkeypatch.setattr(prepare, "read", fails)
+    assert _cli.run(["train", "digits", "--out", "nowhere"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "out of memory" in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": ()},
+        {"seeds": (1, 2, 1)},
+        {"seeds": (-1,)},
+        {"seeds": (2**63,)},
+        {"seeds": tuple(range(1001))},
+        {"rates": (10**400,)},
+        {"rates": (float("nan"),)},
+        {"test": 10**400},
+        {"channels": (4, 4 * 10**9)},
+        {"pairs": 10**7},
+        {"tile": 10**10},
+        {"threads": 10**5},
+        {"split_seed": 10**30},
+        {"split_seed": -1},
+    ],
+    ids=lambda changes: str(changes)[:40],
+)
+def test_settings_out_of_range_name_themselves(changes):
+    with pytest.raises(InputError, match=f"^{next(iter(changes))}: "):
+        Config(**changes)
+
+
+@pytest.mark.parametrize("text", ['{"batch": 1' + "0" * 5000 + "}", "[" * 100_000, "\xff", "[]"], ids=len)
+def test_what_is_no_settings_file_is_refused(text):
+    with pytest.raises(InputError, match=r"expected a JSON object|not JSON"):
+        Config.from_json(text.encode("latin-1"))
+
+
+def test_many_seeds_are_checked_at_once():
+    start = time.monotonic()
+    with pytest.raises(InputError):
+        Config.from_json(json.dumps({"seeds": list(range(10**6))}))
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ConvTranspose2d(8, 16, 3, stride=2),
+        cv.nn.ConvTranspose2d(8, 16, 3, stride=2),
+        cv.nn.TiledConvTranspose2d(8, 16, 3, stride=2, tile=2),
+    ],
+)
+def test_a_transposed_layer_meets_its_weights_at_each_input(layer):
+    assert cost.multiply_adds(layer, torch.zeros(1, 8, 6, 6)) == 6 * 6 * 8 * 16 * 9
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -50,9 +50,19 @@ def _fail(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{(error.strerror or str(error)).lower()}", 2)
+    if _is_memory(error):
+        return _say("out of memory: use fewer images (--limit), a smaller --size or --batch, or smaller channels", 2)
     if os.environ.get("CONVARIUM_TRACEBACK"):
         raise error
     return _say(f"a fault of our own, {type(error).__name__}: {error} (CONVARIUM_TRACEBACK=1 shows where)", 1)
+
+
+def _is_memory(error: Exception) -> bool:
+    """torch raises a plain RuntimeError where the system's memory ends."""
+    wordings = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in wordings)
+    )
 
 
 def _say(message: str, code: int) -> int:

@@ -33,7 +33,7 @@ def evaluate(
 
     folder = RunFolder.open(run)
     chosen = trained.load_network(folder, trained.choose(folder, task, kind, seed))
-    found = trained.evaluate(chosen, data, labels)
+    found = trained.evaluate(chosen, options.unambiguous(data), labels)
     low, high = wilson(found.correct, found.count)
     if as_json:
         value = {

@@ -7,11 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
+from .._train.failures import InputError
+
 PANEL = "Which network"
 
 
 def json_flag(panel: str | None = None) -> Any:
     return typer.Option("--json", help="Print the results as JSON, and nothing else.", rich_help_panel=panel)
+
+
+def unambiguous(data: str | None) -> str | None:
+    """``--data digits`` is scikit-learn's; beside a folder of that name the user has to say which is meant."""
+    if data == "digits" and Path(data).exists():
+        raise InputError(
+            "--data: digits are scikit-learn's, and there is a ./digits here: write ./digits for that one, or rename it"
+        )
+    return data
 
 
 def _which(metavar: str, text: str) -> Any:

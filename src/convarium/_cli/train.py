@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .._train.config import JOBS, Config
+from .._train.config import JOBS, LONGEST, Config
 from .._train.failures import InputError
 from .._train.kinds import KINDS
 from .._train.tasks import TASKS
@@ -136,9 +136,11 @@ def train(
     and pictures. When Ctrl-C or SIGTERM stops it (exit code 130 or 143), the networks finished until then can be used.
     """
     base = Config() if config is None else Config.load(config)
+    if seeds is not None and not 1 <= seeds <= LONGEST:
+        raise InputError(f"--seeds: expected a whole number from 1 to {LONGEST:,}, got {seeds}")
     settings = base.replace(
-        job=job, data=data, labels=labels, limit=limit, tile=tile, epochs=epochs, batch=batch, threads=threads,
-        size=_numbers("--size", size, "x", int), kinds=_names(kinds), tasks=_names(tasks),
+        job=job, data=options.unambiguous(data), labels=labels, limit=limit, tile=tile, epochs=epochs, batch=batch,
+        threads=threads, size=_numbers("--size", size, "x", int), kinds=_names(kinds), tasks=_names(tasks),
         seeds=None if seeds is None else tuple(range(seeds)), rates=_numbers("--rates", rates, ",", float),
     )  # fmt: skip
     _train(settings, out, overwrite, as_json)

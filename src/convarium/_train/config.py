@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,16 @@ from .kinds import KINDS
 from .tasks import TASKS
 
 JOBS = ("digits",)
+LONGEST = 1000  # entries of a list
+MOST = {  # what is beyond these is a slip of the keyboard; it would end in the middle of the work, or in a crash
+    "epochs": 100_000,
+    "batch": 1_000_000,
+    "tile": 1024,
+    "groups": 4096,
+    "channels": 4096,
+    "pairs": 1000,
+    "threads": max(1024, 4 * (os.cpu_count() or 1)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +80,29 @@ class Config:
         _check_list("seeds", self.seeds, least=0)
         _check_list("rates", self.rates)
         for rate in self.rates:
-            if not (math.isfinite(rate) and 0 < rate <= 10):
-                raise InputError(f"rates: {rate:g} is not a learning rate; expected a number above 0 and at most 10")
-        for name in ("epochs", "batch", "tile", "groups", "pairs", "threads"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise InputError(f"{name}: expected a positive whole number, got {number}")
+            if not 0 < rate <= 10:
+                raise InputError(f"rates: {rate} is not a learning rate; expected a number above 0 and at most 10")
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and not 1 <= number <= most:
+                    raise InputError(f"{name}: expected a whole number from 1 to {most:,}, got {number}")
+        if not 0 <= self.split_seed < 2**63:
+            raise InputError(f"split_seed: expected a whole number from 0 to 2**63 - 1, got {self.split_seed}")
         if self.limit is not None and self.limit < 10:
             raise InputError(f"limit: expected at least 10 images, got {self.limit}")
         if self.size is not None and (len(self.size) != 2 or min(self.size) < 5 or max(self.size) > 1024):
-            raise InputError(f"size: expected height and width between 5 and 1024, got {_show(self.size)}")
-        if len(self.channels) != 2 or min(self.channels) < 1 or any(c % self.groups for c in self.channels):
+            single = len(self.size) == 1 and 5 <= self.size[0] <= 1024
+            example = _show(2 * self.size) if single else "28x28"
+            raise InputError(
+                f"size: expected height and width, each from 5 to 1024, got {_show(self.size)}; write {example}"
+            )
+        if len(self.channels) != 2 or any(c % self.groups for c in self.channels):
             raise InputError(f"channels: expected two multiples of groups={self.groups}, got {_show(self.channels)}")
         for name in ("validation", "test"):
             share = getattr(self, name)
             if not 0 < share < 1:
-                raise InputError(f"{name}: expected a share of the images between 0 and 1, got {share:g}")
+                raise InputError(f"{name}: expected a share of the images between 0 and 1, got {share}")
         if self.validation + self.test >= 1:
             raise InputError("validation and test together leave no images for training")
 
@@ -106,7 +124,7 @@ class Config:
         """
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{origin}: not JSON ({error})") from None
         if not isinstance(values, dict):
             raise InputError(f"{origin}: expected a JSON object of settings")
@@ -164,13 +182,14 @@ def _describe(hint: Any) -> str:
 
 
 def _check_list(name: str, values: tuple[Any, ...], least: float | None = None) -> None:
-    if not values:
-        raise InputError(f"{name}: the list is empty")
-    for value in values:
-        if values.count(value) > 1:
-            raise InputError(f"{name}: {value} is listed twice")
-        if least is not None and not least <= value < 2**63:
-            raise InputError(f"{name}: {value} is out of range")
+    if not 1 <= len(values) <= LONGEST:
+        raise InputError(f"{name}: expected a list of 1 to {LONGEST:,} entries, got {len(values):,}")
+    (value, times), *_ = Counter(values).most_common(1)
+    if times > 1:
+        raise InputError(f"{name}: {value} is listed twice")
+    for value in values if least is not None else ():
+        if not least <= value < 2**63:
+            raise InputError(f"{name}: expected whole numbers from {least} to 2**63 - 1, got {value}")
 
 
 def _check_choice(name: str, values: Iterable[str], choices: Iterable[str]) -> None:

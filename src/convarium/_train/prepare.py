@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .config import Config
+from .failures import InputError
 from .run_folder import DataCard
 from .samples import Samples
 from .sources import load
@@ -21,8 +22,17 @@ def read(config: Config) -> Samples:
 
 def tasks(samples: Samples, config: Config) -> dict[str, Split]:
     """Split, then compose within each part, so that no image of one part shows up in another."""
-    parts = split(samples, config.validation, config.test, config.split_seed)
+    parts = _split(samples, config)
     return {task: _compose(task, parts, config) for task in config.tasks}
+
+
+def _split(samples: Samples, config: Config) -> Split:
+    try:
+        return split(samples, config.validation, config.test, config.split_seed)
+    except InputError as error:
+        if config.limit is None:
+            raise
+        raise InputError(f"limit: with {config.limit} images, {error}; a larger --limit or none would do") from None
 
 
 def _compose(task: str, parts: Split, config: Config) -> Split:
@@ -39,7 +49,7 @@ def compose(task: str, samples: Samples, config: Config) -> Samples:
 
 
 def card(samples: Samples, config: Config) -> DataCard:
-    parts = split(samples, config.validation, config.test, config.split_seed)
+    parts = _split(samples, config)
     counts = {name: len(getattr(parts, name)) for name in ("train", "validation", "test")}
     return DataCard(
         samples.origin,

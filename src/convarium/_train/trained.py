@@ -70,8 +70,9 @@ def load_network(run: RunFolder, result: Result) -> Trained:
     blank = torch.zeros(2, card.channels, *card.size)
     single = Samples(blank, torch.tensor([0, 1]), card.names, "")
     network = new_network(result.key, config, card.channels, card.size, prepare.compose(result.task, single, config))
+    weights = run.weights(result.key)
     try:
-        network.load_state_dict(run.weights(result.key))
+        network.load_state_dict(weights)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{run.path}: the weights of {result.key} do not fit its network: {error}") from None
     return Trained(run, result, network.eval())
