@@ -20,6 +20,43 @@ WRONG = {
     "weight of a wrong rank": (lambda: cv.conv2d(image(), torch.zeros(6, 4, 3)), ValueError, "conv2d: weight must be"),
     "channels": (lambda: cv.conv2d(image(2, 8, 8, 8), KERNEL), ValueError, "reads 4 channels a group with groups=1, but input"),
     "channels, with a hint": (lambda: cv.conv2d(image(2, 8, 8, 8), KERNEL), ValueError, "groups=2 would fit"),
+    "no channels": (
+        lambda: cv.nn.Conv1d(1, 4, 3)(image(2, 8)), ValueError,
+        "input (2, 8) has 2, read as (channels, width) without a batch; input.unsqueeze(1) would fit",
+    ),
+    "no batch and wrong channels": (
+        lambda: cv.conv2d(image(8, 9, 9), KERNEL), ValueError, "input (8, 9, 9) has 8, read as (channels, height, width) without a batch",
+    ),
+    "channels behind": (lambda: cv.conv2d(image(2, 7, 8, 4), KERNEL), ValueError, "has 7; input.movedim(-1, 1) would fit"),
+    "channels behind, or groups": (
+        lambda: cv.conv2d(image(2, 8, 8, 1), image(8, 1, 3, 3)), ValueError, "; groups=8 or input.movedim(-1, 1) would fit",
+    ),
+    "channels behind, without a batch": (lambda: cv.conv2d(image(7, 8, 4), KERNEL), ValueError, "; input.movedim(-1, 0) would fit"),
+    "channels behind, of a graph": (
+        lambda: cv.conv2d(image(2, 8, 8, 4), image(16, 3, 3), channels=Graph.dense(4, 4)), ValueError, "; input.movedim(-1, 1) would fit",
+    ),
+    "a convolution's weight in a transpose": (
+        lambda: cv.conv_transpose2d(image(), KERNEL), ValueError,
+        "conv_transpose2d: weight must be (in_channels, out_channels / groups, *kernel) with in_channels=4, got (6, 4, 3, 3)",
+    ),
+    "a convolution's weight in a transpose, with a hint": (
+        lambda: cv.conv_transpose2d(image(), KERNEL), ValueError, "; weight.transpose(0, 1) would fit",
+    ),
+    "a local weight in a transpose, with a hint": (
+        lambda: cv.conv_transpose2d(image(), image(6, 8, 8, 4, 3, 3)), ValueError, "; weight.transpose(0, 3) would fit",
+    ),
+    "a shape in an array": (
+        lambda: cv.matrix.conv_matrix(image(1, 1, 3), np.array([1, 5])), TypeError, "got an array of shape (2,); tuple(input_size) would fit",
+    ),
+    "a tensor for its shape": (
+        lambda: cv.grad.conv2d_input(image(), KERNEL, image()), TypeError, "got a tensor of shape (2, 4, 8, 8); its .shape is one",
+    ),
+    "complex weight": (
+        lambda: cv.conv2d(image(), KERNEL + 0j), TypeError, "weight is torch.complex64 but input is torch.float32; input.to(weight.dtype) would fit",
+    ),
+    "complex input": (lambda: cv.conv2d(image() + 0j, KERNEL), TypeError, "; weight.to(input.dtype) would fit"),
+    "half weight": (lambda: cv.conv2d(image(), KERNEL.half()), TypeError, "; input.to(weight.dtype) would fit"),
+    "double bias": (lambda: cv.conv2d(image(), KERNEL, torch.zeros(6).double()), TypeError, "; bias.to(input.dtype) would fit"),
     "groups that do not divide": (lambda: cv.conv2d(image(2, 16, 8, 8), KERNEL, groups=4), ValueError, "groups=4 does not divide"),
     "kernel larger than the input": (lambda: cv.conv2d(image(2, 4, 2, 8), KERNEL), ValueError, "larger than the padded input"),
     "tile larger than the output": (lambda: cv.conv2d(image(2, 4, 5, 5), LOCAL), ValueError, "tile (6, 6) is larger than the output"),
@@ -80,8 +117,8 @@ WRONG = {
         ValueError, "weight must have 6 dimensions",
     ),
     "operator with garbage channels": (
-        lambda: torch.ops.convarium.forward(image(), KERNEL[:, 0, None], [6, 6], [1, 1], [0, 0], [1, 1], [1, 1], "x", False, "auto"),
-        ValueError, "",
+        lambda: torch.ops.convarium.forward(image(), image(6, 1, 1, 3, 3), [6, 6], [1, 1], [0, 0], [1, 1], [1, 1], "x", False, "auto"),
+        ValueError, "forward: channels: 'x' does not describe channels",
     ),
     "True in the place of a remembered 1": (
         lambda: (cv.conv2d(image(), KERNEL, stride=1), cv.conv2d(image(), KERNEL, stride=True)), TypeError, "stride must be a whole",

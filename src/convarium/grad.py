@@ -24,6 +24,7 @@ from torch import Tensor
 from ._maps import apply, registration
 from ._maps.padding import pad, unpad
 from ._planner.choice import check_can, check_engine
+from ._spec import arguments as _arguments
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
 from ._spec.tensors import autocast, check_tensors
@@ -193,7 +194,7 @@ def _input(name: str, n: int, input_size: Any, weight: Any, grad_output: Any, *a
     weight, grad_output = autocast(weight, grad_output)
     check_tensors(name, weight=weight, grad_output=grad_output)
     check_engine(name, engine)
-    input_size = _call.shape(name, "input_size", input_size)
+    input_size = _arguments.shape(name, "input_size", input_size)
     call = _call.convolution(name, n, input_size, tuple(weight.shape), None, *geometry)
     _call.check_output(name, call, input_size, tuple(grad_output.shape))
     check_can(name, engine, call, grad_output)
@@ -212,7 +213,7 @@ def _weight(name: str, n: int, input: Any, weight_size: Any, grad_output: Any, *
     check_tensors(name, input=input, grad_output=grad_output)
     check_engine(name, engine)
     call = _call.convolution(
-        name, n, tuple(input.shape), _call.shape(name, "weight_size", weight_size), None, *geometry
+        name, n, tuple(input.shape), _arguments.shape(name, "weight_size", weight_size), None, *geometry
     )
     _call.check_output(name, call, tuple(input.shape), tuple(grad_output.shape))
     check_can(name, engine, call, input)

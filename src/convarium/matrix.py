@@ -20,10 +20,12 @@ from torch import Tensor
 
 from ._maps.apply import with_tile
 from ._maps.padding import indices
+from ._spec import arguments as _arguments
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
 from ._spec.geometry import Axis, Table
 from ._spec.layer import layer_sizes
+from ._spec.limits import fits_memory
 from ._spec.tensors import check_tensors
 
 __all__ = ["Tables", "col2im", "conv_matrix", "im2col", "tables"]
@@ -71,7 +73,7 @@ def conv_matrix(
     """
     name = "matrix.conv_matrix"
     check_tensors(name, weight=weight)
-    shape = _call.shape(name, "input_size", input_size)
+    shape = _arguments.shape(name, "input_size", input_size)
     n = len(shape) - 1
     if n not in (1, 2, 3):
         raise ValueError(f"{name}: input_size must be (in_channels, *size) in 1 to 3 dimensions, got {shape}")
@@ -80,7 +82,7 @@ def conv_matrix(
     if weight.is_meta:
         raise ValueError(f"{name}: weight is on meta and has no numbers; where the matrix is not zero depends on them")
     problem = call.problem(1, weight.dtype, "cpu")
-    _call.fits_memory(name, matrix=(problem.wiring.n_edges, *call.output_size, *call.kernel_size))
+    fits_memory(name, matrix=(problem.wiring.n_edges, *call.output_size, *call.kernel_size))
     flat, inside = _places(problem.axes)
     if call.mode is not None:
         flat = _shown(call, shape[1:])[flat]
@@ -93,7 +95,7 @@ def conv_matrix(
     kept = torch.from_numpy(np.broadcast_to(inside, columns.shape).copy())
     entries = torch.stack([torch.from_numpy(rows.copy())[kept], torch.from_numpy(columns)[kept]]).to(weight.device)
     summed = torch.sparse_coo_tensor(entries, values[kept.to(weight.device)], size, check_invariants=False).coalesce()
-    if not _call.flag(name, "flatten", flatten):
+    if not _arguments.flag(name, "flatten", flatten):
         return summed.to_dense().reshape(call.out_channels, *call.output_size, *shape)
     with warnings.catch_warnings():  # torch says at each first use that its CSR is in beta
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -228,9 +230,9 @@ def tables(
 def _size(name: str, value: Any) -> tuple[int, ...]:
     """A size in any number of directions; a number is one direction."""
     return (
-        _call.shape(name, "input_size", value)
+        _arguments.shape(name, "input_size", value)
         if isinstance(value, Sequence)
-        else (_call.whole(name, "input_size", value),)
+        else (_arguments.whole(name, "input_size", value),)
     )
 
 
@@ -242,10 +244,10 @@ def _axes(
         raise ValueError(f"{name}: there must be at least one dimension")
     kernel = layer_sizes(name, "kernel_size", kernel, n)
     stride, dilation = layer_sizes(name, "stride", stride, n), layer_sizes(name, "dilation", dilation, n)
-    pads = _call.pairs(name, padding, n, size, kernel, stride, dilation)
+    pads = _arguments.pairs(name, padding, n, size, kernel, stride, dilation)
     outputs = _call.output_sizes(name, n, size, kernel, stride, padding, dilation, "zeros")
-    _call.fits_memory(name, input=size, windows=(*outputs, *kernel))
-    flip = _call.flag(name, "flip", flip)
+    fits_memory(name, input=size, windows=(*outputs, *kernel))
+    flip = _arguments.flag(name, "flip", flip)
     return tuple(
         Axis(length, k, output, u, d, before, flip)
         for length, k, output, u, d, (before, _) in zip(size, kernel, outputs, stride, dilation, pads, strict=True)

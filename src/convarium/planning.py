@@ -10,6 +10,7 @@ import torch
 from ._engines import ENGINES
 from ._planner.choice import check_engine
 from ._planner.plan import Plan, plan
+from ._spec import arguments as _arguments
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
 from ._spec.shown import shown
@@ -129,8 +130,8 @@ def _plan(
 ) -> Plan:
     check_engine(name, engine)
     check_dtype(name, "dtype", dtype)
-    input_size = _call.shape(name, "input_size", input)
-    call = _call.convolution(name, n, input_size, _call.shape(name, "weight_size", weight), None, *arguments)
+    input_size = _arguments.shape(name, "input_size", input)
+    call = _call.convolution(name, n, input_size, _arguments.shape(name, "weight_size", weight), None, *arguments)
     batch = input_size[0] if len(input_size) == n + 2 else 1
     return plan(call.problem(batch, dtype, _device_type(name, device)), engine, name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .._spec.call import Pairs
+from .._spec.arguments import Pairs
 
 
 def indices(size: int, before: int, after: int, mode: str, device: torch.device | None = None) -> Tensor:

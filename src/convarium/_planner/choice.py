@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from .._engines import ENGINES
-from .._spec.call import Call, one_of
+from .._spec.arguments import one_of
+from .._spec.call import Call
 from .._spec.problem import MAPS, Map, Problem
 from .._spec.work import Work
 from .machine import Machine, machine

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .limits import CHANNELS
 from .shown import shown
 
 Mask = npt.NDArray[np.bool_]
@@ -301,7 +302,7 @@ def _blocks(graph: ChannelGraph) -> tuple[Block, ...]:
 def _check_count(call: str, name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{call}: {name} must be a whole number, got {shown(value)}")
-    if not 1 <= value < 2**31:
+    if not 1 <= value < CHANNELS:
         raise ValueError(f"{call}: {name} must be at least 1 and less than 2**31, got {value}")
     return int(value)
 

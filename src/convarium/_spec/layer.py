@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .call import Ints, directions, padding_mode_name, pairs, positive, whole
+from .arguments import Ints, directions, padding_mode_name, pairs, positive, whole
 from .channels import ChannelGraph
 from .shown import shown
 
@@ -34,10 +34,7 @@ def layer_channels(
             )
         return (*expected, 1)
     counts = {"groups": groups, "in_channels": in_channels, "out_channels": out_channels}
-    found = {name: whole(call, name, value) for name, value in counts.items()}
-    for name, value in found.items():
-        if value < 1:
-            raise ValueError(f"{call}: {name} must be at least 1, got {value}")
+    found = {name: whole(call, name, value, 1) for name, value in counts.items()}
     for name, value in found.items():
         if value % found["groups"]:
             raise ValueError(f"{call}: groups={groups} does not divide {name}={value}")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 
 from .geometry import Axis
+from .limits import WORD
 from .sharing import Sharing, sharing
 from .tensors import check_dtype
 from .wiring import Wiring, parse_edges, parse_wiring
@@ -26,8 +27,6 @@ OPERANDS: dict[Map, tuple[str, str]] = {
     "grad_input": ("grad_output", "weight"),
     "grad_weight": ("input", "grad_output"),
 }
-
-_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ def problem_of(
         )
     )
     furthest = max((axis.output - 1) * axis.stride + axis.reach + axis.padding for axis in axes)
-    if furthest > _LARGEST:
+    if furthest >= WORD:
         raise ValueError(f"{map}: windows reach to {furthest}, past any index")
     problem = Problem(a[0], _named(map, parse_wiring, channels, in_channels, out_channels), axes, tile, dtype, device)
     if map != "grad_weight" and b != problem.weight_shape:
@@ -177,7 +176,7 @@ def problem_of(
         ("output", problem.output_shape),
         ("weight", problem.weight_shape),
     ):
-        if math.prod(expected) * dtype.itemsize > _LARGEST:
+        if math.prod(expected) * dtype.itemsize >= WORD:
             raise ValueError(f"{map}: {name} of shape {expected} is larger than memory can be")
     return problem
 

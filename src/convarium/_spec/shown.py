@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,3 +18,8 @@ def shown(value: Any) -> str:
         return f"{kind} of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= _MOST else text[: _MOST - 4] + " ..."
+
+
+def written(shape: Sequence[int]) -> str:
+    """A shape, or sizes, as Python writes a tuple; symbolic sizes too."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

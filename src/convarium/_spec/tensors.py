@@ -29,9 +29,11 @@ def check_tensors(call: str, *, bias: object = None, **tensors: object) -> None:
             continue
         other, reference = first
         if tensor.dtype != reference.dtype:
-            raise TypeError(
-                f"{call}: {name} is {tensor.dtype} but {other} is {reference.dtype}; {name}.to({other}.dtype) would fit"
-            )
+            moves = name != "weight"  # data to the weight's dtype
+            if (tensor if moves else reference).is_complex() > (reference if moves else tensor).is_complex():
+                moves = not moves  # but no complex numbers to real ones
+            fit = f"{name}.to({other}.dtype)" if moves else f"{other}.to({name}.dtype)"
+            raise TypeError(f"{call}: {name} is {tensor.dtype} but {other} is {reference.dtype}; {fit} would fit")
         if tensor.device != reference.device:
             raise ValueError(f"{call}: {name} is on {tensor.device} but {other} is on {reference.device}")
 

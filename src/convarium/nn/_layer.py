@@ -12,9 +12,10 @@ from torch.nn import Parameter
 
 from .. import functional
 from .._planner.choice import check_engine
-from .._spec.call import fits_memory, flag, more_output, positive
+from .._spec.arguments import flag, more_output, positive
 from .._spec.channels import ChannelGraph
 from .._spec.layer import layer_bias, layer_channels, layer_padding, layer_padding_mode, layer_sizes
+from .._spec.limits import fits_memory
 from .._spec.tensors import check_dtype
 
 Bias = bool | str
