@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from ._signal import density
-from ._signal.arguments import flag, number, one_axis, option, whole
+from ._signal.arguments import number, one_axis
 from ._signal.arrays import Array, ArrayLike, enter
 from ._signal.average import average
 from ._signal.choice import METHODS, choose, compute
 from ._signal.functions import check_range, function, moments
 from ._signal.integral import estimate, evaluate
 from ._signal.window import MODES, Window, window
+from ._spec.arguments import flag, one_of, whole
 
 __all__ = [
     "FunctionConvolution",
@@ -272,7 +273,7 @@ def weighted_average(
     Source: Goodfellow, Bengio and Courville, *Deep Learning*, ch. 9.1, eq. 9.1-9.3.
     """
     call = "weighted_average"
-    option(call, "method", method, METHODS)
+    one_of(call, "method", method, METHODS)
     flag(call, "renormalize", renormalize)
     (track, weights), leave = enter(call, floating=True, x=x, w=w)
     if w.is_complex() if isinstance(w, Tensor) else np.iscomplexobj(w):
@@ -405,7 +406,7 @@ def _operands(
     call: str, x: Any, w: Any, mode: Any, axes: Any, method: Any
 ) -> tuple[list[Tensor], Window, Callable[[Tensor], Any]]:
     """Everything that is checked before anything is computed."""
-    option(call, "method", method, METHODS)
-    option(call, "mode", mode, MODES)
+    one_of(call, "method", method, METHODS)
+    one_of(call, "mode", mode, MODES)
     entered, leave = enter(call, x=x, w=w)
     return entered, window(call, entered[0].shape, entered[1].shape, mode, axes), leave

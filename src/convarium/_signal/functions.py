@@ -136,10 +136,13 @@ def _called(call: str, name: str, given: Callable[..., Any], is_torch: bool) -> 
         except Exception as error:
             error.add_note(f"{call} called {name} with a {kind} of {a.numel()} times; it must take and return arrays")
             raise
-        value = torch.as_tensor(result if is_torch else np.asarray(result), device=a.device)
+        try:
+            value = torch.as_tensor(result if is_torch else np.asarray(result), device=a.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"{call}: {name} must return a number for every time, got {shown(result)}") from None
         if value.shape not in (a.shape, ()):
             raise ValueError(
-                f"{call}: {name} must return a value for every time: called with shape {tuple(a.shape)}, "
+                f"{call}: {name} must return a number for every time: called with shape {tuple(a.shape)}, "
                 f"it returned shape {tuple(value.shape)}"
             )
         return value.to(torch.complex128 if value.is_complex() else torch.float64).expand(a.shape)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .arguments import one_axis, option
+from .._spec.arguments import one_of
+from .arguments import one_axis
 
 MODES = ("full", "same", "valid")
 
@@ -52,7 +53,7 @@ class Window:
 
 def window(call: str, x: Sequence[int], w: Sequence[int], mode: object, axes: object) -> Window:
     """The window that ``mode`` names, after every check of shapes."""
-    option(call, "mode", mode, MODES)
+    one_of(call, "mode", mode, MODES)
     x, w = tuple(x), tuple(w)
     if len(x) != len(w):
         short, shape, rank = ("w", w, len(x)) if len(w) < len(x) else ("x", x, len(w))
@@ -92,7 +93,7 @@ def _axes(call: str, axes: object, rank: int) -> tuple[int, ...]:
     named = tuple(axes) if isinstance(axes, Iterable) and not isinstance(axes, (str, bytes)) else (axes,)
     if not named:
         raise ValueError(f"{call}: axes is empty; name an axis or more, leave axes=None for all, or multiply: x * w")
-    found = tuple(one_axis(call, "axes", axis, rank, "an integer or several") for axis in named)
+    found = tuple(one_axis(call, "axes", axis, rank) for axis in named)
     if len(set(found)) < len(found):
         raise ValueError(f"{call}: axes {named} name an axis more than once (counted from the front: {found})")
     return found

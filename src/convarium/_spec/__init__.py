@@ -1,9 +1,21 @@
-"""What a convolution *is*: frozen values, no tensors; every argument error comes from here.
+"""What a convolution *is*: frozen values, shapes and tables; nothing here computes with a tensor's numbers.
+
+Wrong arguments are refused here, before anything is computed; signals, which have no channels, check the rest of theirs.
 
 ``geometry``   where windows lie, one direction at a time
 ``sharing``    which kernel a position uses
 ``channels``   which input channels an output channel reads
-``problem``    the three together, with batch, dtype and device: all that a plan or an engine needs to know
+``wiring``     how a weight's layout meets the channels, and the text of it that an operator carries
+``problem``    all of these together, with batch, dtype and device: all that a plan or an engine needs to know
 ``spans``      the positions of a problem cut where their windows change
-``call``       what the caller wrote, checked and put into that form
+``work``       what an engine would do for a problem: operations, bytes and workspace
+``lengths``    the lengths that Fourier transforms are fast at
+
+``call``       what the caller of a function wrote, checked and put into one form
+``layer``      what a layer is told when it is made
+``arguments``  single arguments: numbers, sizes, padding, flags and names
+``shapes``     whether the shapes of a call fit together
+``tensors``    which kinds of tensors take part
+``limits``     how large anything may be
+``shown``      how a message shows a value
 """
