@@ -21,8 +21,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ._maps import apply, registration
-from ._maps.padding import pad, unpad
+from ._maps import apply
 from ._planner.choice import check_can, check_engine
 from ._spec import arguments as _arguments
 from ._spec import call as _call
@@ -198,13 +197,7 @@ def _input(name: str, n: int, input_size: Any, weight: Any, grad_output: Any, *a
     call = _call.convolution(name, n, input_size, tuple(weight.shape), None, *geometry)
     _call.check_output(name, call, input_size, tuple(grad_output.shape))
     check_can(name, engine, call, grad_output)
-    batched = grad_output.ndim == n + 2
-    gradient = grad_output if batched else grad_output.unsqueeze(0)
-    settings = apply.settings(call, engine)
-    result = registration.grad_input(gradient, apply.with_tile(call, weight), call.input_size, *settings)
-    if call.mode is not None:
-        result = unpad(result, call.pads, call.mode)
-    return result if batched else result.squeeze(0)
+    return apply.grad_input(call, weight, grad_output, engine)
 
 
 def _weight(name: str, n: int, input: Any, weight_size: Any, grad_output: Any, *arguments: Any) -> Tensor:
@@ -217,8 +210,4 @@ def _weight(name: str, n: int, input: Any, weight_size: Any, grad_output: Any, *
     )
     _call.check_output(name, call, tuple(input.shape), tuple(grad_output.shape))
     check_can(name, engine, call, input)
-    signal, gradient = (input, grad_output) if input.ndim == n + 2 else (input.unsqueeze(0), grad_output.unsqueeze(0))
-    if call.mode is not None:
-        signal = pad(signal, call.pads, call.mode)
-    result = registration.grad_weight(signal, gradient, call.kernel_size, *apply.settings(call, engine))
-    return apply.without_tile(call, result)
+    return apply.grad_weight(call, input, grad_output, engine)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._maps.apply import with_tile
+from ._maps.apply import repeat_tile, with_tile
 from ._maps.padding import indices
 from ._spec import arguments as _arguments
 from ._spec import call as _call
@@ -272,7 +272,7 @@ def _shown(call: _call.Call, size: tuple[int, ...]) -> Table:
     """``(prod(padded size),)``: the flat place of the input that each place of the padded input shows."""
     flat = np.zeros((1,) * len(size), dtype=np.int64)
     for direction, (length, (before, after)) in enumerate(zip(size, call.pads, strict=True)):
-        places = indices(length, before, after, call.mode or "zeros").numpy()
+        places = indices(length, before, after, call.mode or "zeros", torch.device("cpu")).numpy()
         flat = flat * length + places.reshape([-1 if k == direction else 1 for k in range(len(size))])
     return flat.flatten()
 
@@ -281,6 +281,4 @@ def _by_position(call: _call.Call, weight: Tensor) -> Tensor:
     """``(edges, positions, taps)``: the kernel that each edge uses at each position."""
     n = len(call.tile)
     by_edge = weight if call.by_edge else weight.movedim(1 + n, 1).flatten(0, 1)
-    for direction, (count, length) in enumerate(zip(call.tile, call.output_size, strict=True)):
-        by_edge = by_edge.index_select(1 + direction, torch.arange(length, device=weight.device) % count)
-    return by_edge.flatten(1 + n).flatten(1, n)
+    return repeat_tile(by_edge, call.output_size).flatten(1 + n).flatten(1, n)

@@ -12,7 +12,7 @@ from .._planner.choice import only_engine
 from .._spec.call import Call
 from . import registration
 from .bilinear import Settings
-from .padding import pad
+from .padding import pad, unpad
 
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -54,6 +54,26 @@ def transpose(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, en
     return output if batched else output.squeeze(0)
 
 
+def grad_input(call: Call, weight: Tensor, grad_output: Tensor, engine: str) -> Tensor:
+    """The gradient of the face's ``conv`` by its input."""
+    batched = grad_output.ndim == len(call.stride) + 2
+    gradient = grad_output if batched else grad_output.unsqueeze(0)
+    result = registration.grad_input(gradient, with_tile(call, weight), call.input_size, *settings(call, engine))
+    if call.mode is not None:
+        result = unpad(result, call.pads, call.mode)
+    return result if batched else result.squeeze(0)
+
+
+def grad_weight(call: Call, input: Tensor, grad_output: Tensor, engine: str) -> Tensor:
+    """The gradient of the face's ``conv`` by its weight, in the form that the face takes."""
+    if input.ndim == len(call.stride) + 1:
+        input, grad_output = input.unsqueeze(0), grad_output.unsqueeze(0)
+    if call.mode is not None:
+        input = pad(input, call.pads, call.mode)
+    result = registration.grad_weight(input, grad_output, call.kernel_size, *settings(call, engine))
+    return result.flatten(0, len(call.tile)) if call.shared else result
+
+
 def settings(call: Call, engine: str) -> Settings:
     return Settings(call.stride, call.padding, call.dilation, call.tile, call.channels, call.flip, engine)
 
@@ -63,19 +83,22 @@ def with_tile(call: Call, weight: Tensor) -> Tensor:
     return weight.unflatten(0, (weight.shape[0], *call.tile)) if call.shared else weight
 
 
-def without_tile(call: Call, weight: Tensor) -> Tensor:
-    return weight.flatten(0, len(call.tile)) if call.shared else weight
-
-
 def over_positions(bias: Tensor, output_size: tuple[int, ...]) -> Tensor:
     """``(channels,)`` or ``(channels, *tile)`` as something that adds to ``(batch, channels, *output_size)``."""
     if bias.ndim == 1:
         return bias.reshape(-1, *(1 for _ in output_size))
-    for direction, size in enumerate(output_size):
-        tile = bias.shape[1 + direction]
-        if tile not in (1, size):
-            bias = bias.index_select(1 + direction, torch.arange(size, device=bias.device) % tile)
-    return bias
+    return repeat_tile(bias, output_size)
+
+
+def repeat_tile(tensor: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """``(rows, *tile, ...)`` to ``(rows, *sizes, ...)``: place ``s`` has what ``s % tile`` had. A view where that can be."""
+    for dim, size in enumerate(sizes, start=1):
+        tile = tensor.shape[dim]
+        if tile == 1:
+            tensor = tensor.expand(*tensor.shape[:dim], size, *tensor.shape[dim + 1 :])
+        elif tile != size:
+            tensor = tensor.index_select(dim, torch.arange(size, device=tensor.device) % tile)
+    return tensor
 
 
 def _as_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> tuple[int, ...] | None:
@@ -88,5 +111,9 @@ def _as_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> tuple[i
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return None
     batch = input.shape[0] if input.ndim == len(call.stride) + 2 else 1
-    chosen = only_engine(call.problem(batch, weight.dtype, weight.device.type), engine)
+    try:
+        problem = call.problem(batch, weight.dtype, weight.device.type)
+    except TypeError:  # symbolic sizes cannot be looked up
+        return None
+    chosen = only_engine(problem, engine)
     return call.torch_padding if chosen is not None and ENGINES[chosen].IS_TORCH else None
