@@ -14,6 +14,7 @@ dual-number primitives ``_unpack_dual`` and ``_make_dual``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -21,9 +22,10 @@ from torch import Tensor
 from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.autograd.function import _SingleLevelFunction
+from torch.utils.flop_counter import register_flop_formula
 
 from .._planner.run import run
-from .._spec.problem import MAPS, OPERANDS, Map, problem_of
+from .._spec.problem import MAPS, OPERANDS, Map, Problem, problem_of, result_shape
 from .._spec.wiring import parse_edges
 from . import batching
 from .bilinear import TAKES, derivative, sizes
@@ -47,14 +49,17 @@ def _compute(map: Map) -> Any:
     """The kernel of every backend: find the problem, run it."""
 
     def kernel(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
-        stride, padding, dilation, tile, channels, flip, engine = settings
-        problem = problem_of(
-            map, tuple(a.shape), tuple(b.shape), tuple(sizes), tuple(stride), tuple(padding), tuple(dilation), tuple(tile),
-            channels, flip, _common_dtype(map, a, b), a.device.type,
-        )  # fmt: skip
-        return run(map, problem, a, b, engine)
+        return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
 
     return kernel
+
+
+def _problem(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], settings: Sequence[Any]) -> Problem:
+    stride, padding, dilation, tile, channels, flip, _ = settings
+    return problem_of(
+        map, tuple(a.shape), tuple(b.shape), tuple(sizes), tuple(stride), tuple(padding), tuple(dilation), tuple(tile),
+        channels, flip, _common_dtype(map, a, b), a.device.type,
+    )  # fmt: skip
 
 
 def _common_dtype(map: Map, a: Tensor, b: Tensor) -> torch.dtype:
@@ -65,11 +70,16 @@ def _common_dtype(map: Map, a: Tensor, b: Tensor) -> torch.dtype:
 
 
 def _shape(map: Map) -> Any:
-    """The kernel of tensors without data: the shape of the result, from sizes that may be symbolic."""
+    """The kernel of tensors without data: the shape of the result, from sizes that may be symbolic.
+
+    Where they are numbers, what is wrong with them is said now, while a program is traced, and not when it runs.
+    """
 
     def kernel(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
         tile, channels = settings[3], settings[4]
         _common_dtype(map, a, b)
+        if not any(isinstance(size, torch.SymInt) for size in (*a.shape, *b.shape, *sizes, *chain(*settings[:4]))):
+            return a.new_empty(result_shape(map, _problem(map, a, b, sizes, settings)))
         by_edge, n = not channels.isdigit(), len(sizes)
         if map == "forward":
             shape = [a.shape[0], parse_edges(channels).out_channels if by_edge else b.shape[0], *sizes]
@@ -86,6 +96,15 @@ def _shape(map: Map) -> Any:
         return a.new_empty(shape)
 
     return kernel
+
+
+def _flops(map: Map) -> Any:
+    """What ``torch.utils.flop_counter`` counts."""
+
+    def count(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any, out_val: Any = None) -> int:
+        return _problem(map, a, b, sizes, settings).flops
+
+    return count
 
 
 def _differentiable(map: Map) -> Any:
@@ -145,4 +164,5 @@ for _map in MAPS:
     _library.impl(_map, _compute(_map), "CompositeExplicitAutograd")
     _library.impl(_map, _differentiable(_map), "Autograd", with_keyset=True)
     torch.library.register_fake(f"{NAMESPACE}::{_map}", _shape(_map), lib=_library)
+    register_flop_formula(getattr(torch.ops.convarium, _map), get_raw=True)(_flops(_map))
     torch.library.register_vmap(f"{NAMESPACE}::{_map}", batching.rule(_map, _operators[_map]), lib=_library)
