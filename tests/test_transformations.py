@@ -4,6 +4,7 @@ One table of cases, one table of transformations; a new case or transformation j
 """
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -345,3 +346,88 @@ def test_engines_keep_their_float32_in_a_half_precision_sum():
     for engine in able:
         got = cv.conv1d(input, weight, engine=engine).item()
         assert math.isclose(got, exact, rel_tol=2**-8), engine
+
+
+class Number:
+    """A whole number that changes its mind."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return self.value
+
+
+@pytest.mark.parametrize("stride", [torch.tensor(1), Number(1), (torch.tensor(1), 1), (1, Number(1))])
+def test_no_answer_is_remembered_of_what_can_change(stride):
+    input, weight = torch.randn(1, 1, 9, 9), torch.randn(1, 1, 3, 3)
+    assert cv.conv2d(input, weight, stride=stride).shape == (1, 1, 7, 7)
+    for number in stride if isinstance(stride, tuple) else (stride,):
+        if isinstance(number, torch.Tensor):
+            number.fill_(2)
+        elif isinstance(number, Number):
+            number.value = 2
+    rows, columns = (int(n.__index__()) for n in (stride if isinstance(stride, tuple) else (stride, stride)))
+    assert cv.conv2d(input, weight, stride=stride).shape == (
+        1,
+        1,
+        8 // rows - (rows == 1),
+        8 // columns - (columns == 1),
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_symbolic_sizes_outside_the_compiler():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    input, weight = torch.randn(2, 3, 9, 9), torch.randn(4, 3, 3, 3)
+    for call, kernel in ((cv.conv2d, weight), (cv.conv_transpose2d, torch.randn(3, 4, 3, 3))):
+        graph = make_fx(partial(call, stride=2), tracing_mode="symbolic")(input, kernel)
+        other = torch.randn(5, 3, 7, 7)
+        torch.testing.assert_close(graph(other, kernel), call(other, kernel, stride=2))
+        mode = FakeTensorMode(shape_env=ShapeEnv())
+        assert call(mode.from_tensor(input), mode.from_tensor(kernel)).shape == call(input, kernel).shape
+
+
+@pytest.mark.parametrize("map", MAPS)
+@pytest.mark.parametrize("name", ["shared", "graph local", "complex"])
+def test_flops_are_counted(map, name):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    setting = Setting(name)
+    f, operands, _ = setting.map(map)
+    mode = FakeTensorMode()
+    for given in (operands, [mode.from_tensor(t) for t in operands]):
+        with FlopCounterMode(display=False) as counter:
+            f(*given)
+        assert counter.get_total_flops() == setting.problem.flops > 0
+
+
+def test_flops_of_a_training_step_are_those_of_three_maps():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    layer = cv.nn.LocalConv2d(3, 4, 3, input_size=8)
+    with FlopCounterMode(display=False) as counter:
+        layer(torch.randn(2, 3, 8, 8, requires_grad=True)).sum().backward()
+    assert counter.get_total_flops() == 3 * 2 * (2 * 3 * 4 * 36 * 9)
+
+
+@pytest.mark.parametrize("map", MAPS)
+def test_wrong_arguments_of_an_operator_fail_when_traced(map):
+    setting = Setting("tiled")
+    _, (a, b), sizes = setting.map(map)
+    settings = list(setting.settings)
+    settings[3] = (9, 9)  # the tile
+    for device in ("cpu", "meta"):
+        with pytest.raises(ValueError, match=r"tile|shape"):
+            _operators[map](a.to(device), b.to(device), sizes, *settings)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")
+def test_functions_refuse_torch_jit_trace():
+    for call in (cv.conv2d, cv.conv_transpose2d):
+        with pytest.raises(TypeError, match=rf"^{call.__name__}: torch.jit.trace .* torch.export"):
+            torch.jit.trace(lambda v, call=call: call(v, torch.ones(1, 1, 2, 2)), torch.randn(1, 1, 4, 4))

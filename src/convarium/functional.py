@@ -85,7 +85,7 @@ def conv2d(
         >>> cv.conv2d(image, torch.randn(4, 3, 3), channels=graph).shape  # channel-local
         torch.Size([2, 2, 6, 6])
     """
-    return _convolve(
+    return convolve_as(
         "conv2d", 2, input, weight, bias, stride, padding, dilation, groups, padding_mode, channels, flip, engine
     )
 
@@ -114,7 +114,7 @@ def conv1d(
         >>> cv.conv1d(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[[1.0, 10.0]]]), padding="full", flip=True)
         tensor([[ 1., 12., 23., 30.]])
     """
-    return _convolve(
+    return convolve_as(
         "conv1d", 1, input, weight, bias, stride, padding, dilation, groups, padding_mode, channels, flip, engine
     )
 
@@ -143,7 +143,7 @@ def conv3d(
         >>> cv.conv3d(torch.randn(2, 3, 4, 5, 6), torch.randn(7, 3, 2, 2, 2)).shape
         torch.Size([2, 7, 3, 4, 5])
     """
-    return _convolve(
+    return convolve_as(
         "conv3d", 3, input, weight, bias, stride, padding, dilation, groups, padding_mode, channels, flip, engine
     )
 
@@ -193,7 +193,7 @@ def conv_transpose2d(
         torch.Size([2, 3, 8, 8])
     """
     arguments = (stride, padding, output_padding, groups, dilation, channels, flip, engine, output_size)
-    return _transpose("conv_transpose2d", 2, input, weight, bias, *arguments)
+    return transpose_as("conv_transpose2d", 2, input, weight, bias, *arguments)
 
 
 def conv_transpose1d(
@@ -219,7 +219,7 @@ def conv_transpose1d(
         tensor([[ 1., 10.,  2., 20.]])
     """
     arguments = (stride, padding, output_padding, groups, dilation, channels, flip, engine, output_size)
-    return _transpose("conv_transpose1d", 1, input, weight, bias, *arguments)
+    return transpose_as("conv_transpose1d", 1, input, weight, bias, *arguments)
 
 
 def conv_transpose3d(
@@ -245,11 +245,13 @@ def conv_transpose3d(
         torch.Size([2, 4, 4, 4, 4])
     """
     arguments = (stride, padding, output_padding, groups, dilation, channels, flip, engine, output_size)
-    return _transpose("conv_transpose3d", 3, input, weight, bias, *arguments)
+    return transpose_as("conv_transpose3d", 3, input, weight, bias, *arguments)
 
 
-def _convolve(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments: Any) -> Tensor:
+def convolve_as(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments: Any) -> Tensor:
+    """``conv{n}d`` for a caller of this name, which its errors begin with."""
     *geometry, engine = arguments
+    refuse_tracers(name, input)
     input, weight, bias = autocast(input, weight, bias)
     check_tensors(name, input=input, weight=weight, bias=bias)
     check_engine(name, engine)
@@ -259,7 +261,9 @@ def _convolve(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments:
     return apply.convolve(call, input, weight, bias, engine)
 
 
-def _transpose(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments: Any) -> Tensor:
+def transpose_as(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments: Any) -> Tensor:
+    """``conv_transpose{n}d`` for a caller of this name."""
+    refuse_tracers(name, input)
     stride, padding, output_padding, groups, dilation, channels, flip, engine, output_size = arguments
     input, weight, bias = autocast(input, weight, bias)
     check_tensors(name, input=input, weight=weight, bias=bias)
@@ -271,6 +275,17 @@ def _transpose(name: str, n: int, input: Any, weight: Any, bias: Any, *arguments
     return apply.transpose(call, input, weight, bias, engine)
 
 
+def refuse_tracers(name: str, input: Any) -> None:
+    """Refuse the two ways to trace a program that cannot follow checks of sizes; they would fail further in, and say less."""
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        raise TypeError(f"{name}: torch.jit.trace cannot follow checks of sizes; torch.export.export can")
+    if isinstance(input, torch.fx.Proxy):
+        raise TypeError(
+            f"{name}: torch.fx.symbolic_trace cannot follow checks of sizes; torch.export.export can, and so can a "
+            f"torch.fx.Tracer whose is_leaf_module is true of a convarium.nn.Layer"
+        )
+
+
 def _checked(
     check: Callable[..., _call.Call],
     name: str,
@@ -280,22 +295,31 @@ def _checked(
     bias: Tensor | None,
     geometry: Sequence[Any],
 ) -> _call.Call:
-    """The call, from the cache where it has been made before; symbolic sizes cannot be looked up, nor can lists."""
+    """The call, from the cache where it has been made before; what can change cannot be looked up, nor can symbolic sizes."""
     shapes = (input.shape, weight.shape, None if bias is None else bias.shape)
     if torch.compiler.is_compiling():
         return check(name, n, *shapes, *geometry)
     try:
-        kinds = [_kinds(argument) for argument in geometry if type(argument) is tuple]
-        return _remembered(check, (name, n, *shapes, *geometry), *geometry, *kinds)
-    except TypeError:  # something unhashable, or of a kind that the check refuses
+        return _remembered(check, (name, n, *shapes, *geometry), _kinds(tuple(geometry)))
+    except TypeError:  # not to be looked up, or of a kind that the check refuses
         return check(name, n, *shapes, *geometry)
 
 
-@lru_cache(maxsize=4096, typed=True)
-def _remembered(check: Callable[..., _call.Call], arguments: Any, *kinds: Any) -> _call.Call:
+@lru_cache(maxsize=4096)
+def _remembered(check: Callable[..., _call.Call], arguments: Any, kinds: Any) -> _call.Call:
     return check(*arguments)
 
 
-def _kinds(value: Any) -> Any:
-    """True and 1.0 equal 1 and are found in its place, but are refused where a whole number belongs."""
-    return tuple([_kinds(item) for item in value]) if type(value) is tuple else type(value)
+_FOREVER = frozenset((int, str, bool, type(None), ChannelGraph))  # never anything but what they were
+
+
+def _kinds(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The types of values that stay as they are: True equals 1 and is found in its place, but is refused where 1 belongs.
+
+    A tensor, or any other number that can be written to, is found by what it *is*, with the answer to what it *was*.
+    """
+    kinds = tuple([_kinds(value) if type(value) is tuple else type(value) for value in values])
+    for kind in kinds:
+        if kind not in _FOREVER and type(kind) is not tuple:
+            raise TypeError(f"{kind} is not looked up")
+    return kinds
