@@ -1,9 +1,10 @@
 # Every command makes its own virtual environment, .venv, from the pinned versions in constraints.txt.
 PYTHON ?= python3
 RUN := .venv/bin
+PROBLEMS ?= 2000
 PYTEST := OMP_NUM_THREADS=1 $(RUN)/pytest -n 2
 
-.PHONY: demo test test-all lint bench format clean
+.PHONY: demo test test-all lint bench sanitize format clean
 
 demo: ## train a network of each kind of convolution on handwritten digits
 	$(PYTHON) tools/environment.py train
@@ -23,9 +24,18 @@ lint: ## format, lints and types
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 
-bench: ## what a call and an import cost
+bench: ## every case of benchmarks/cases.txt, ours and its peers
 	$(PYTHON) tools/environment.py train test
 	$(RUN)/python -m benchmarks
+
+sanitize: ## the C++ core alone, on random problems, under the sanitizers; needs cmake and a C++ compiler
+	for kind in address,undefined thread; do \
+	  cmake -S native -B build/sanitize-$$kind -DCV_DRIVER=ON -DCV_SANITIZE=$$kind -DCMAKE_BUILD_TYPE=Release && \
+	  cmake --build build/sanitize-$$kind -j2 --target driver || exit 1; \
+	  for isa in baseline avx2 avx512 neon; do \
+	    CONVARIUM_ISA=$$isa build/sanitize-$$kind/driver $(PROBLEMS) || exit 1; \
+	  done; \
+	done
 
 format:
 	$(PYTHON) tools/environment.py train test lint

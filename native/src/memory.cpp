@@ -25,7 +25,11 @@ struct Header {
 std::size_t size_class(std::size_t bytes) {
   std::size_t power = 4096;
   while (power * 2 <= bytes) power *= 2;
+#ifdef CV_EXACT_BLOCKS
+  const std::size_t step = 64;
+#else
   const std::size_t step = power / 4;
+#endif
   return (bytes + step - 1) / step * step;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import os
 import sys
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
 from functools import lru_cache
@@ -80,6 +81,10 @@ def load() -> ctypes.CDLL | MissingCore:
         return MissingCore(f"{path} cannot be loaded: {error}")
     if abi != ABI:
         return MissingCore(f"{path} is of another version: it has ABI {abi}, not {ABI}")
+    core.cv_isa.restype = c_char_p
+    asked, used = os.environ.get("CONVARIUM_ISA"), core.cv_isa().decode()
+    if asked and asked != used:
+        return MissingCore(f"CONVARIUM_ISA={asked}: this machine runs {used}, or was not built for that")
     problem, tensor = POINTER(Problem), POINTER(Tensor)
     core.cv_forward.argtypes = [problem, tensor, c_void_p, tensor, c_int]
     core.cv_grad_input.argtypes = [problem, tensor, c_void_p, tensor, c_int]
@@ -89,7 +94,6 @@ def load() -> ctypes.CDLL | MissingCore:
     core.cv_empty_cache.restype = None
     core.cv_memory_limit.argtypes, core.cv_memory_limit.restype = [c_int64], None
     core.cv_memory_stats.restype = Memory
-    core.cv_isa.restype = c_char_p
     core.cv_isa_name.argtypes, core.cv_isa_name.restype = [c_int], c_char_p
     core.cv_isa_available.argtypes = [c_int]
     return core
