@@ -18,7 +18,7 @@ from convarium._spec import call as spec
 from convarium._spec.problem import Problem
 
 ALL = os.environ.get("CONVARIUM_TESTS") == "all"
-DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.complex64)
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 
 
 def seeds(sample: int, all: int) -> range:
@@ -86,14 +86,25 @@ def random_graph(rnd: random.Random, inputs: int, outputs: int) -> cv.ChannelGra
 
 
 def random_case(
-    seed: int, dtype: torch.dtype | None = None, dimensions: tuple[int, ...] = (1, 1, 2, 2, 3), least_batch: int = 0
+    seed: int,
+    dtype: torch.dtype | None = None,
+    dimensions: tuple[int, ...] = (1, 1, 2, 2, 3),
+    least_batch: int = 0,
+    *,
+    sharing: str | None = None,
+    by_edge: bool | None = None,
+    modes: bool = True,
 ) -> Case:
-    """A member of the family: dimension, sharing, graph, stride, dilation, padding, flip, batch, dtype."""
+    """A member of the family: dimension, sharing, graph, stride, dilation, padding, flip, batch, dtype.
+
+    What is given is not drawn; without `modes`, all padding is of zeros.
+    """
     rnd = random.Random(seed)
     n = rnd.choice(dimensions)
     groups, graph = 1, None
     inputs, outputs = rnd.randint(1, 6), rnd.randint(1, 6)
-    if rnd.random() < 0.3:
+    drawn = rnd.random() < 0.3
+    if drawn if by_edge is None else by_edge:
         graph = random_graph(rnd, inputs, outputs)
     elif rnd.random() < 0.4:
         groups = rnd.choice([2, 3])
@@ -120,7 +131,7 @@ def random_case(
             else:
                 kernel[k] -= 1
     if rnd.random() < 0.25:
-        mode = rnd.choice(["reflect", "replicate", "circular"])
+        mode = rnd.choice(["reflect", "replicate", "circular"]) if modes else mode
     options = {
         "stride": tuple(stride),
         "padding": given,
@@ -140,7 +151,7 @@ def random_case(
     except ValueError:  # a padding mode that cannot pad so far
         options["padding_mode"] = "zeros"
         output = case.call.output_size
-    sharing = rnd.choice(["shared", "tiled", "tiled", "local"])
+    sharing = sharing or rnd.choice(["shared", "tiled", "tiled", "local"])
     tile = {"shared": [], "local": list(output), "tiled": [rnd.randint(1, length) for length in output]}[sharing]
     return Case(seed, n, shape, (*front, *tile, *inner, *kernel), case.dtype, options)
 

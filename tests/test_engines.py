@@ -10,7 +10,10 @@ from convarium._spec.problem import MAPS, Problem, result_shape
 from family import Case, random_case, seeds
 
 CHUNK = 20  # cases a test
-ROUNDING = {torch.bfloat16: 2**-8, torch.float32: 2**-23, torch.complex64: 2**-22, torch.float64: 2**-52}
+ROUNDING = {
+    torch.bfloat16: 2**-8, torch.float16: 2**-11, torch.float32: 2**-23, torch.float64: 2**-52,
+    torch.complex64: 2**-22, torch.complex128: 2**-51,
+}  # fmt: skip
 
 
 def operands(case: Case, dtype=None):

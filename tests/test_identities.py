@@ -6,7 +6,6 @@ seed: ``pytest "tests/test_identities.py::test_tile_1_is_shared[17]"`` runs the 
 
 import itertools
 import math
-import os
 import random
 from dataclasses import dataclass, replace
 
@@ -15,10 +14,9 @@ import torch
 import torch.nn.functional as F
 
 import convarium as cv
+from family import random_case, seeds
 
-COUNT = 600 if os.environ.get("CONVARIUM_TESTS") == "all" else 60
-
-over_problems = pytest.mark.parametrize("seed", range(COUNT))
+over_problems = pytest.mark.parametrize("seed", seeds(60, 600))
 
 CONV = {1: cv.conv1d, 2: cv.conv2d, 3: cv.conv3d}
 TRANSPOSE = {1: cv.conv_transpose1d, 2: cv.conv_transpose2d, 3: cv.conv_transpose3d}
@@ -99,52 +97,24 @@ class Problem:
 
 def problem(seed, *, sharing=None, modes=False, form=None):
     """A random problem; also seeds torch, so that the numbers that follow are the seed's own."""
-    draw = random.Random(seed)
     torch.manual_seed(seed)
-    n = 1 + seed % 3
-    sharing = sharing or draw.choice(["shared", "tiled", "local"])
-    largest = {1: 9, 2: 6, 3: 4}[n]
-    while True:
-        size = tuple(draw.randint(1, largest) for _ in range(n))
-        kernel = tuple(draw.randint(1, 3) for _ in range(n))
-        stride = tuple(draw.randint(1, 3) for _ in range(n))
-        dilation = tuple(draw.choice([1, 1, 2]) for _ in range(n))
-        padding = tuple((draw.randint(0, 3), draw.randint(0, 3)) for _ in range(n))
-        mode = draw.choice(["zeros", "reflect", "replicate", "circular"]) if modes else "zeros"
-        most = [{"reflect": h - 1, "circular": h}.get(mode, 3) for h in size]
-        padding = tuple((min(a, m), min(b, m)) for (a, b), m in zip(padding, most, strict=True))
-        if all(h + sum(p) > d * (k - 1) for h, p, d, k in zip(size, padding, dilation, kernel, strict=True)):
-            break
-    graph, kind, groups = _channels(draw, form)
-    found = Problem(
-        draw.randint(1, 3),
-        size,
-        kernel,
-        stride,
-        padding,
-        dilation,
-        None,
-        graph,
-        kind,
-        groups,
-        mode,
-        draw.random() < 0.3,
+    by_edge = None if form is None else form == "edges"
+    case = random_case(seed, torch.float64, (1 + seed % 3,), 1, sharing=sharing, by_edge=by_edge, modes=modes)
+    call, options = case.call, case.options
+    return Problem(
+        case.input_shape[0],
+        case.input_shape[2:],
+        call.kernel_size,
+        call.stride,
+        call.pads,
+        call.dilation,
+        None if call.shared else call.tile,
+        options["channels"] or cv.ChannelGraph.groups(call.in_channels, call.out_channels, options["groups"]),
+        "edges" if call.by_edge else "groups",
+        options["groups"],
+        options["padding_mode"],
+        call.flip,
     )
-    if sharing == "tiled":
-        return replace(found, tile=tuple(draw.randint(1, length) for length in found.output))
-    return found.local() if sharing == "local" else found
-
-
-def _channels(draw, form):
-    form = form or draw.choice(["groups", "edges"])
-    groups = draw.randint(1, 3)
-    c, o = groups * draw.randint(1, 2), groups * draw.randint(1, 2)
-    if form == "groups":
-        return cv.ChannelGraph.groups(c, o, groups), form, groups
-    pairs = list(itertools.product(range(c), range(o)))
-    edges = {(draw.randrange(c), j) for j in range(o)} | {pair for pair in pairs if draw.random() < 0.4}
-    irregular = cv.ChannelGraph.from_edges(c, o, sorted(edges))
-    return draw.choice([irregular, irregular, cv.ChannelGraph.interlaced(c, o, groups)]), form, 1
 
 
 def normal(shape):
@@ -495,8 +465,10 @@ def _round(seed, sharing):
     p = problem(seed, sharing="shared")
     tile = tuple(draw.randint(2, 3) if sharing == "tiled" else 1 for _ in p.size)
     steps = tuple(count * draw.randint(2, 3) for count in tile)  # outputs
-    reach = [d * (k - 1) for d, k in zip(p.dilation, p.kernel, strict=True)]
     size = tuple(s * u for s, u in zip(steps, p.stride, strict=True))
+    once = zip(size, p.kernel, p.dilation, strict=True)
+    p = replace(p, dilation=tuple(d if d * (k - 1) < h else 1 for h, k, d in once))  # a side is padded once around
+    reach = [d * (k - 1) for d, k in zip(p.dilation, p.kernel, strict=True)]
     over = [max(0, r + 1 - u) for r, u in zip(reach, p.stride, strict=True)]
     before = [draw.randint(max(0, o - h), min(o, h)) for o, h in zip(over, size, strict=True)]
     padding = tuple((b, o - b) for b, o in zip(before, over, strict=True))
