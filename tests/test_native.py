@@ -1,0 +1,233 @@
+"""The C++ core beyond what all engines are held to: instruction sets, threads, memory, and life without it."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+import convarium as cv
+from convarium._engines import native
+from convarium._native import library, memory
+from convarium._spec.problem import MAPS
+from family import random_case, seeds
+
+HERE = Path(__file__).parent
+CORE = library.load()
+missing = pytest.mark.skipif(isinstance(CORE, library.MissingCore), reason=f"there is no C++ core: {CORE}")
+LARGE = (64, 32, 32, 4, 3, 3)  # of a megabyte and more: its memory comes from the pool
+
+
+def isas():
+    if isinstance(CORE, library.MissingCore):
+        return []
+    names = []
+    while (name := CORE.cv_isa_name(len(names))) is not None:
+        names.append((name.decode(), bool(CORE.cv_isa_available(len(names)))))
+    return names
+
+
+def python(program, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HERE,
+        env=os.environ | environment,
+    )
+
+
+@missing
+@pytest.mark.parametrize(("isa", "available"), isas())
+def test_every_instruction_set_agrees_with_the_definition(isa, available):
+    if not available:
+        pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
+    count = len(seeds(100, 1000))
+    done = python(
+        f"""
+import torch
+from convarium._native import library
+from family import random_case
+from test_engines import can, check
+assert library.load().cv_isa().decode() == {isa!r}
+ran = 0
+for seed in range({count}):
+    case = random_case(seed, (torch.float32, torch.float64)[seed % 2], least_batch=1)
+    assert can("native", case.problem())
+    check("native", case)
+    ran += 1
+print(ran)
+""",
+        CONVARIUM_ISA=isa,
+    )
+    assert done.stdout.strip() == str(count), done.stderr
+
+
+@missing
+def test_the_number_of_threads_does_not_change_a_bit():
+    before = torch.get_num_threads()
+    try:
+        for seed in seeds(60, 500):
+            case = random_case(seed, torch.float32, least_batch=1)
+            problem, (input, weight, output) = case.problem(), case.tensors()
+            for map, operands in zip(MAPS, ((input, weight), (output, weight), (input, output)), strict=True):
+                found = []
+                for threads in (1, 2, 5):
+                    torch.set_num_threads(threads)
+                    found.append(getattr(native, map)(problem, *operands))
+                assert all(torch.equal(found[0], other) for other in found[1:]), f"{map} {case}"
+    finally:
+        torch.set_num_threads(before)
+
+
+@missing
+@pytest.mark.parametrize("layout", ["channels_last", "turned", "expanded", "reversed channels of a slice"])
+def test_operands_may_lie_in_memory_as_they_like(layout):
+    input, weight = torch.randn(10, 6, 9, 9), torch.randn(5, 7, 7, 6, 3, 3)
+    if layout == "channels_last":
+        input, weight = input.to(memory_format=torch.channels_last), weight.movedim(3, -1).contiguous().movedim(-1, 3)
+    elif layout == "turned":
+        input, weight = input.mT, weight.transpose(1, 2).mT
+    elif layout == "expanded":
+        input, weight = input[:1].expand(10, 6, 9, 9), weight[:1].expand(5, 7, 7, 6, 3, 3)
+    else:
+        input, weight = input[:, ::2].repeat_interleave(2, 1)[:, :6], weight[..., :3].flip(0)
+    gradient = torch.randn(7, 7, 10, 5).permute(2, 3, 0, 1)
+    problem = cv.plan2d(input.shape, weight.shape).problem
+    plain = [t.contiguous() for t in (input, weight, gradient)]
+    torch.testing.assert_close(native.forward(problem, input, weight), native.forward(problem, plain[0], plain[1]))
+    torch.testing.assert_close(
+        native.grad_input(problem, gradient, weight), native.grad_input(problem, plain[2], plain[1])
+    )
+    torch.testing.assert_close(
+        native.grad_weight(problem, input, gradient), native.grad_weight(problem, plain[0], plain[2])
+    )
+
+
+@missing
+def test_memory_is_used_again_and_none_is_lost():
+    layer = cv.nn.LocalConv2d(4, 64, 3, input_size=34)
+    image = torch.randn(8, 4, 34, 34)
+
+    def step():
+        layer.zero_grad()
+        layer(image).sum().backward()
+
+    for _ in range(3):
+        step()
+    gc.collect()
+    before = cv.memory_stats()
+    for _ in seeds(100, 10_000):
+        step()
+    gc.collect()
+    after = cv.memory_stats()
+    assert after["taken"] > before["taken"] + 100
+    assert after["fresh"] == before["fresh"], "a step asks the system for nothing"
+    assert after["used"] == before["used"]
+
+
+@missing
+def test_blocks_live_as_long_as_a_view_of_them():
+    tensor = memory.empty(LARGE, torch.float32)
+    used = cv.memory_stats()["used"]
+    view = tensor.fill_(3)[5, 4:7]
+    del tensor
+    assert cv.memory_stats()["used"] == used
+    cv.empty_cache()
+    memory.empty(LARGE, torch.float32).fill_(7)
+    assert (view == 3).all()
+    del view
+    gc.collect()
+    assert cv.memory_stats()["used"] < used
+
+
+@missing
+def test_the_limit_on_what_is_kept():
+    program = """
+import gc, torch, convarium as cv
+from convarium._native import memory
+for _ in range(5):
+    memory.empty((1000, 1000), torch.float64)
+gc.collect()
+stats = cv.memory_stats()
+print(stats["limit"], stats["cached"], stats["fresh"])
+"""
+    assert python(program, CONVARIUM_MEMORY_LIMIT="0").stdout.split() == ["0", "0", "5"]
+    limit, cached, fresh = python(program, CONVARIUM_MEMORY_LIMIT=str(2**26)).stdout.split()
+    assert (limit, fresh) == (str(2**26), "1")
+    assert int(cached) >= 8_000_000
+    assert "must be a number of bytes" in python(program, CONVARIUM_MEMORY_LIMIT="much").stderr
+
+
+@missing
+def test_threads_of_the_user_may_call_at_once():
+    problem = cv.plan2d((8, 4, 12, 12), (8, 10, 10, 4, 3, 3)).problem
+    operands = [(torch.randn(8, 4, 12, 12), torch.randn(8, 10, 10, 4, 3, 3)) for _ in range(4)]
+    expected = [native.forward(problem, *pair) for pair in operands]
+    right = []
+
+    def work(number):
+        right.extend(torch.equal(native.forward(problem, *operands[number]), expected[number]) for _ in range(50))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(right) == 200
+    assert all(right)
+
+
+def _in_child(problem, input, weight, queue):
+    """No large function of torch: its OpenMP does not outlive a fork."""
+    output = native.forward(problem, input, weight)
+    queue.put((torch.get_num_threads(), float(output[7, 63, 31, 31]), float(weight[0, 0, 0, 0, 0, 0])))
+
+
+@missing
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
+def test_a_forked_child_computes_and_frees():
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        input, weight = torch.ones(8, 4, 34, 34), memory.empty(LARGE, torch.float32).fill_(1)
+        problem = cv.plan2d(input.shape, weight.shape).problem
+        native.forward(problem, input, weight)  # workers wait
+        context = multiprocessing.get_context("fork")
+        queue = context.SimpleQueue()
+        child = context.Process(target=_in_child, args=(problem, input, weight, queue))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0
+        assert queue.get() == (2, 36.0, 1.0)
+    finally:
+        torch.set_num_threads(torch_threads)
+
+
+def test_without_a_core_the_rest_works():
+    program = """
+import torch, convarium as cv
+assert cv.engines()["native"].startswith("not available: "), cv.engines()
+assert cv.memory_stats() == {}
+cv.empty_cache()
+layer = cv.nn.LocalConv2d(3, 4, 3, input_size=8)
+layer(torch.randn(2, 3, 8, 8)).sum().backward()
+print(cv.plan2d((2, 3, 8, 8), layer.weight.shape).engines["forward"])
+try:
+    cv.conv2d(torch.randn(2, 3, 8, 8), layer.weight, engine="native")
+except ValueError as error:
+    print(error)
+"""
+    done = python(program, CONVARIUM_ISA="abacus")
+    engine, refusal = done.stdout.splitlines()
+    assert engine in ("matmul", "aten")
+    assert refusal.startswith("conv2d: engine='native' cannot do this: ")
