@@ -39,7 +39,8 @@ def check(engine: str, case: Case) -> None:
         assert got.shape == result_shape(map, problem), f"{engine} {map} {case}"
         assert got.dtype == case.dtype, f"{engine} {map} {case}"
         depth = math.prod(problem.kernel_size) * problem.wiring.in_channels * math.prod(problem.output_size)
-        allowed = ROUNDING[case.dtype] * (2 + math.sqrt(depth)) * most + 1e-300
+        of = torch.finfo(case.dtype)
+        allowed = ROUNDING[case.dtype] * (2 + math.sqrt(depth)) * most + of.smallest_normal * of.eps  # the least number
         error = (got.to(wide) - expected).abs()
         assert bool((error <= allowed).all()), (
             f"{engine} {map} {case}: off by {(error / allowed).max():.3g} of what is allowed"
