@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
+from torch.nn.parameter import is_lazy
 
 from .. import functional
 from .._planner.choice import check_engine
 from .._spec.arguments import flag, more_output, positive
 from .._spec.channels import ChannelGraph
+from .._spec.geometry import Table
 from .._spec.layer import layer_bias, layer_channels, layer_padding, layer_padding_mode, layer_sizes
 from .._spec.limits import fits_memory
 from .._spec.tensors import check_dtype
@@ -22,11 +24,13 @@ Bias = bool | str
 
 
 class Layer(nn.Module):
-    """A convolution with its weight and bias; what the kinds share.
+    """A convolution with its weight and bias: the base of all layers here, and what :meth:`untie` and :meth:`to_dense` return.
 
-    A class says the number of dimensions, ``_n``; a kind says its tile: ``tile`` is None where weights are shared.
+    :meth:`reset_parameters` knows how many inputs an output reads. :mod:`torch.nn.init` takes that from the second dimension of
+    a weight, which is another one where there is a tile or a graph: its ``kaiming_*`` and ``xavier_*`` scale wrongly there.
     """
 
+    # A class says the number of dimensions, ``_n``; a kind says its tile: ``tile`` is None where weights are shared.
     _n: int
     _transposed = False
 
@@ -110,7 +114,7 @@ class Layer(nn.Module):
         """
         taps = math.prod(self.kernel_size)
         if self.channels is not None:  # no numbers yet after ``to_empty``
-            self.edges.copy_(torch.tensor(self.channels.edges))
+            self.edges.copy_(torch.tensor(self.channels.edges, device="cpu"))
         if self.channels is None:
             inner = self.out_channels if self._transposed else self.in_channels
             bound = 1 / math.sqrt(inner // self.groups * taps)
@@ -134,10 +138,9 @@ class Layer(nn.Module):
     # -- calling -----------------------------------------------------------------------------------------------------
 
     def forward(self, input: Tensor) -> Tensor:
-        convolve = getattr(functional, f"conv{self._n}d")
-        return convolve(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
-            padding_mode=self.padding_mode, channels=self.channels, flip=self.flip, engine=self.engine,
+        return functional.convolve_as(
+            type(self).__name__, self._n, input, self.weight, self.bias, self.stride, self.padding, self.dilation,
+            self.groups, self.padding_mode, self.channels, self.flip, self.engine,
         )  # fmt: skip
 
     def extra_repr(self) -> str:
@@ -201,11 +204,27 @@ class Layer(nn.Module):
         """A graph's edges are compared, not copied: they belong to the layer's kind, not to its training."""
         key = prefix + "edges"
         errors: list[str] = rest[-1]
-        if self.channels is not None and isinstance(loaded := state_dict.get(key), Tensor):
-            if (difference := _difference(torch.tensor(self.channels.edges), loaded.cpu())) is not None:
+        loaded = state_dict.get(key)
+        if self.channels is not None and isinstance(loaded, Tensor) and not loaded.is_meta:  # which has no numbers
+            if (difference := _difference(self.channels.edges, loaded.cpu().long().numpy())) is not None:
                 errors.append(f"{key}: the channel graph is another one: {difference}")
-            state_dict = {**state_dict, key: torch.tensor(self.channels.edges)}
+            state_dict = {**state_dict, key: torch.tensor(self.channels.edges, device=loaded.device)}
+        weight = state_dict.get(prefix + "weight")
+        if isinstance(weight, Tensor) and not is_lazy(weight) and (form := self._other_form(weight.ndim)) is not None:
+            errors.append(f"{prefix}weight: {form}")
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _other_form(self, rank: int) -> str | None:
+        """What to do with a weight of so many dimensions that is another layer's; None if there is nothing to say."""
+        own, n = len(self._weight_shape()), self._n
+        if self.tile is not None and rank == own - n:
+            home = f"{'' if self.channels is None else 'Channel'}Conv{'Transpose' if self._transposed else ''}{n}d"
+            size = getattr(self, "input_size", None)
+            to = f"tile={self.tile}" if size is None else f"input_size={size}"
+            return f"the file has a shared weight; load it into cv.nn.{home}, then .untie({to})"
+        if self.tile is None and self.channels is not None and rank == n + 2:
+            return "the file has a dense weight; of it, this layer takes weight[edges[1], edges[0]]"
+        return None
 
 
 class Transposed(Layer):
@@ -228,11 +247,10 @@ class Transposed(Layer):
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         """``output_size``, here or given to the layer, takes the place of ``output_padding``."""
-        convolve = getattr(functional, f"conv_transpose{self._n}d")
         size = self.output_size if output_size is None else output_size
-        return convolve(
-            input, self.weight, self.bias, self.stride, self.padding, self.output_padding if size is None else 0,
-            self.groups, self.dilation, channels=self.channels, flip=self.flip, engine=self.engine, output_size=size,
+        return functional.transpose_as(
+            type(self).__name__, self._n, input, self.weight, self.bias, self.stride, self.padding,
+            self.output_padding if size is None else 0, self.groups, self.dilation, self.channels, self.flip, self.engine, size,
         )  # fmt: skip
 
     def _further_repr(self) -> list[tuple[str, Any, Any]]:
@@ -240,17 +258,17 @@ class Transposed(Layer):
         return super()._further_repr() + own
 
 
-def _difference(ours: Tensor, theirs: Tensor) -> str | None:
+def _difference(ours: Table, theirs: Table) -> str | None:
     """The first difference between two lists of edges, in words; None if there is none."""
     if theirs.shape[:1] != (2,) or theirs.ndim != 2:
-        return f"expected edges of shape {tuple(ours.shape)}, got {tuple(theirs.shape)}"
-    if torch.equal(ours, theirs):
+        return f"expected edges of shape {ours.shape}, got {theirs.shape}"
+    if np.array_equal(ours, theirs):
         return None
     common = min(ours.shape[1], theirs.shape[1])
-    differing = (ours[:, :common] != theirs[:, :common]).any(dim=0).nonzero()
-    place = int(differing[0]) if differing.numel() else common
+    differing = (ours[:, :common] != theirs[:, :common]).any(axis=0)
+    place = int(differing.argmax()) if differing.any() else common
 
-    def edge(edges: Tensor) -> str:
+    def edge(edges: Table) -> str:
         return "none" if place >= edges.shape[1] else f"{int(edges[0, place])} -> {int(edges[1, place])}"
 
     return f"edge {place} is {edge(theirs)} in the file and {edge(ours)} in the layer"

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.modules.lazy import LazyModuleMixin
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import UninitializedParameter, is_lazy
 
 from .._spec.channels import ChannelGraph
 from .._spec.layer import layer_channels
+from .._spec.shown import written
 from .._spec.tensors import check_tensors
 from ._layer import Bias
 from .local import (
@@ -65,11 +66,25 @@ class _Lazy(LazyModuleMixin):  # a mixin before a local layer: self has what tha
             self.in_channels = layer_channels(name, input.shape[-n - 1], self.out_channels, self.groups, None, False)[0]
         self.input_size = tuple(input.shape[-n:])
         self.tile = self._positions(self.input_size)
+        self._fits_loaded("weight", self._weight_shape(), input)
+        if is_lazy(self.bias) or (self.bias is not None and self.bias.ndim > 1):
+            self._fits_loaded("untied bias", (self.out_channels, *self._bias_places()), input)
         if self.has_uninitialized_params():
             self.weight.materialize(self._weight_shape())
-            if isinstance(self.bias, UninitializedParameter):
+            if is_lazy(self.bias):
                 self.bias.materialize((self.out_channels, *self._bias_places()))
             self.reset_parameters()
+
+    def _fits_loaded(self: Any, name: str, shape: tuple[int, ...], input: Tensor) -> None:
+        """Refuse an input that asks for another shape than that of a parameter which was loaded."""
+        parameter = self.weight if name == "weight" else self.bias
+        if is_lazy(parameter) or tuple(parameter.shape) == shape:
+            return
+        form = self._other_form(parameter.ndim) if name == "weight" else None
+        raise ValueError(
+            f"{type(self).__name__}: input {written(input.shape)} needs a{'' if name == 'weight' else 'n'} {name} of shape "
+            f"{written(shape)}, but the loaded one has {written(parameter.shape)}{'' if form is None else f'; {form}'}"
+        )
 
     def reset_parameters(self: Any) -> None:
         if not self.has_uninitialized_params():

@@ -6,9 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from .. import functional
 from .._spec.call import output_sizes
 from .._spec.channels import ChannelGraph
 from .._spec.layer import layer_sizes
+from .._spec.shown import written
 from .._spec.tensors import check_tensors
 from ._layer import Bias, Layer, Transposed
 
@@ -22,9 +24,64 @@ __all__ = [
 ]
 
 
-class _LocalConv(Layer):
+class _Local(Layer):
+    """A kernel for each position: what both directions share."""
+
     input_size: tuple[int, ...] | None
 
+    def _build(self, input_size: Any, bias: Bias, device: Any, dtype: Any) -> None:
+        name = type(self).__name__
+        if input_size is None:
+            raise TypeError(f"{name}: input_size is missing; Lazy{name} takes it from its first input")
+        self.input_size = layer_sizes(name, "input_size", input_size, self._n)
+        self.tile = self._positions(self.input_size)
+        self._make_parameters(bias, device, dtype)
+
+    def _positions(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
+        """The places that have a kernel: those of the output, or of a transpose's input."""
+        if self._transposed:
+            return input_size
+        return output_sizes(
+            type(self).__name__,
+            self._n,
+            input_size,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.padding_mode,
+        )
+
+    def _check_positions(self, input: Tensor) -> None:
+        """Refuse an input that would be tiled: as a function, a tile smaller than the output takes turns."""
+        name, n = type(self).__name__, self._n
+        functional.refuse_tracers(name, input)
+        check_tensors(name, input=input)
+        if input.ndim not in (n + 1, n + 2):
+            return  # refused as by any layer
+        size, positions = tuple(input.shape[-n:]), None
+        try:
+            positions = self._positions(size)
+        except ValueError:  # no positions at all
+            if size == self.input_size:
+                raise
+        if positions == self.tile:
+            return
+        if size != self.input_size:
+            hint = "" if positions is None else f"; a layer with input_size={size} would fit"
+            raise ValueError(
+                f"{name}: the layer was made for input_size={self.input_size}, got input {written(input.shape)}{hint}"
+            )
+        raise ValueError(
+            f"{name}: input of size {size} has positions {positions}, but the layer has kernels for {self.tile}; "
+            f"a layer of another geometry must be made anew"
+        )
+
+    def _further_repr(self) -> list[tuple[str, Any, Any]]:
+        return [("input_size", self.input_size, None), *super()._further_repr()[1:]]
+
+
+class _LocalConv(_Local):
     def __init__(
         self,
         in_channels: int | None,
@@ -39,7 +96,7 @@ class _LocalConv(Layer):
         device: Any = None,
         dtype: Any = None,
         *,
-        input_size: Any,
+        input_size: Any = None,
         channels: ChannelGraph | None = None,
         flip: bool = False,
         engine: str = "auto",
@@ -50,36 +107,9 @@ class _LocalConv(Layer):
         )  # fmt: skip
         self._build(input_size, bias, device, dtype)
 
-    def _build(self, input_size: Any, bias: Bias, device: Any, dtype: Any) -> None:
-        self.input_size = layer_sizes(type(self).__name__, "input_size", input_size, self._n)
-        self.tile = self._positions(self.input_size)
-        self._make_parameters(bias, device, dtype)
-
-    def _positions(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
-        """The places that have a kernel: the output's size."""
-        return output_sizes(
-            type(self).__name__,
-            self._n,
-            input_size,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.padding_mode,
-        )
-
     def forward(self, input: Tensor) -> Tensor:
-        check_tensors(type(self).__name__, input=input)
-        size = tuple(input.shape[-self._n :])
-        if size != self.input_size and input.ndim > self._n and self._positions(size) != self.tile:
-            raise ValueError(
-                f"{type(self).__name__}: input of size {size} has other positions than the layer's, "
-                f"which was made for input_size={self.input_size}"
-            )
+        self._check_positions(input)
         return super().forward(input)
-
-    def _further_repr(self) -> list[tuple[str, Any, Any]]:
-        return [("input_size", self.input_size, None), *super()._further_repr()[1:]]
 
 
 class LocalConv2d(_LocalConv):
@@ -129,9 +159,7 @@ class LocalConv3d(_LocalConv):
     _n = 3
 
 
-class _LocalConvTranspose(Transposed):
-    input_size: tuple[int, ...] | None
-
+class _LocalConvTranspose(Transposed, _Local):
     def __init__(
         self,
         in_channels: int | None,
@@ -147,7 +175,7 @@ class _LocalConvTranspose(Transposed):
         device: Any = None,
         dtype: Any = None,
         *,
-        input_size: Any,
+        input_size: Any = None,
         channels: ChannelGraph | None = None,
         flip: bool = False,
         engine: str = "auto",
@@ -159,23 +187,9 @@ class _LocalConvTranspose(Transposed):
         )  # fmt: skip
         self._build(input_size, bias, device, dtype)
 
-    def _build(self, input_size: Any, bias: Bias, device: Any, dtype: Any) -> None:
-        self.input_size = layer_sizes(type(self).__name__, "input_size", input_size, self._n)
-        self.tile = self._positions(self.input_size)
-        self._make_parameters(bias, device, dtype)
-
-    def _positions(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
-        return input_size
-
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
-        check_tensors(type(self).__name__, input=input)
-        size = tuple(input.shape[-self._n :])
-        if size != self.input_size and input.ndim > self._n:
-            raise ValueError(f"{type(self).__name__}: input must be of size {self.input_size}, got {size}")
+        self._check_positions(input)
         return super().forward(input, output_size)
-
-    def _further_repr(self) -> list[tuple[str, Any, Any]]:
-        return [("input_size", self.input_size, None), *super()._further_repr()[1:]]
 
 
 class LocalConvTranspose2d(_LocalConvTranspose):

@@ -18,6 +18,13 @@ __all__ = [
 ]
 
 
+def _tile(layer: Layer, tile: Any) -> tuple[int, ...]:
+    name = type(layer).__name__
+    if tile is None:
+        raise TypeError(f"{name}: tile is missing; tile=2 lets 2 kernels take turns in each direction")
+    return layer_sizes(name, "tile", tile, layer._n)
+
+
 class _TiledConv(Layer):
     def __init__(
         self,
@@ -33,7 +40,7 @@ class _TiledConv(Layer):
         device: Any = None,
         dtype: Any = None,
         *,
-        tile: Any,
+        tile: Any = None,
         channels: ChannelGraph | None = None,
         flip: bool = False,
         engine: str = "auto",
@@ -42,7 +49,7 @@ class _TiledConv(Layer):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=channels, flip=flip, engine=engine,
         )  # fmt: skip
-        self.tile = layer_sizes(type(self).__name__, "tile", tile, self._n)
+        self.tile = _tile(self, tile)
         self._make_parameters(bias, device, dtype)
 
 
@@ -106,7 +113,7 @@ class _TiledConvTranspose(Transposed):
         device: Any = None,
         dtype: Any = None,
         *,
-        tile: Any,
+        tile: Any = None,
         channels: ChannelGraph | None = None,
         flip: bool = False,
         engine: str = "auto",
@@ -116,7 +123,7 @@ class _TiledConvTranspose(Transposed):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             channels=channels, flip=flip, engine=engine, output_padding=output_padding, output_size=output_size,
         )  # fmt: skip
-        self.tile = layer_sizes(type(self).__name__, "tile", tile, self._n)
+        self.tile = _tile(self, tile)
         self._make_parameters(bias, device, dtype)
 
 
