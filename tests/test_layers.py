@@ -95,3 +95,167 @@ def test_a_frozen_operands_map_is_not_run(monkeypatch):
     layer.requires_grad_(False)
     layer(torch.randn(2, 4, 8, 8, requires_grad=True)).sum().backward()
     assert ran == ["forward", "grad_input"]
+
+
+def test_a_lazy_layer_with_a_loaded_state_refuses_inputs_of_another_size():
+    for name in ("LocalConv2d", "LocalConvTranspose2d"):
+        for bias in (True, "untied"):
+            size = {"output_size": 10} if "Transpose" in name and bias == "untied" else {}
+            plain = getattr(cv.nn, name)(3, 5, 3, bias=bias, input_size=8, **size)
+            lazy = getattr(cv.nn, f"Lazy{name}")(5, 3, bias=bias, **size)
+            lazy.load_state_dict(plain.state_dict())
+            with pytest.raises(ValueError, match=rf"^Lazy{name}: input \(2, 3, 14, 14\) needs a weight of shape"):
+                lazy(torch.randn(2, 3, 14, 14))
+            assert lazy(torch.randn(2, 3, 8, 8)).shape[1] == 5  # it was not spoilt by the refusal
+    lazy = cv.nn.LazyLocalConv2d(5, 3)
+    lazy.load_state_dict(torch.nn.Conv2d(3, 5, 3).state_dict())
+    with pytest.raises(ValueError, match=r"needs a weight of shape .*untie"):
+        lazy(torch.randn(2, 3, 8, 8))
+
+
+def test_a_local_layer_has_a_kernel_for_each_position_or_refuses():
+    layer, input = cv.nn.LocalConv2d(3, 4, 3, padding=1, input_size=8), torch.randn(1, 3, 8, 8)
+    layer(input)
+    layer.padding = 2
+    with pytest.raises(ValueError, match=r"^LocalConv2d: .* positions \(10, 10\), .* kernels for \(8, 8\)"):
+        layer(input)
+    strided = cv.nn.LocalConv2d(3, 4, 3, stride=2, input_size=8)
+    assert strided(torch.randn(1, 3, 7, 7)).shape == (1, 4, 3, 3)  # another size with the same positions
+    for size in (2, 20):
+        with pytest.raises(
+            ValueError, match=rf"^LocalConv2d: .*made for input_size=\(8, 8\), got input \(1, 3, {size}, "
+        ):
+            strided(torch.randn(1, 3, size, size))
+
+
+CALLED_WRONG = {
+    "channels": (lambda: cv.nn.TiledConv2d(4, 4, 3, tile=2)(torch.randn(1, 3, 8, 8)),
+                 "TiledConv2d: weight (4, 2, 2, 4, 3, 3) reads 4 channels"),
+    "channels of a transpose": (lambda: cv.nn.ConvTranspose2d(4, 4, 3)(torch.randn(1, 3, 8, 8)),
+                                "ConvTranspose2d: weight must be (in_channels, "),
+    "rank": (lambda: cv.nn.Conv2d(4, 4, 3)(torch.randn(8, 8)), "Conv2d: input must be (batch, channels"),
+    "tile": (lambda: cv.nn.TiledConv2d(4, 4, 3, tile=7)(torch.randn(1, 4, 8, 8)), "TiledConv2d: tile (7, 7)"),
+    "output size": (lambda: cv.nn.ConvTranspose2d(4, 4, 3)(torch.randn(1, 4, 8, 8), output_size=3),
+                    "ConvTranspose2d: output_size"),
+    "dtype": (lambda: cv.nn.Conv2d(4, 4, 3)(torch.randn(1, 4, 8, 8).double()), "Conv2d: weight is torch.float32 but input"),
+    "no input": (lambda: cv.nn.LocalConv2d(4, 4, 3, input_size=8)(None), "LocalConv2d: input must be a torch.Tensor"),
+    "no input size": (lambda: cv.nn.LocalConv2d(3, 5, 3), "LocalConv2d: input_size is missing; LazyLocalConv2d takes it from"),
+    "no input size of a transpose": (lambda: cv.nn.LocalConvTranspose1d(3, 5, 3),
+                                     "LocalConvTranspose1d: input_size is missing; LazyLocalConvTranspose1d takes it"),
+    "no tile": (lambda: cv.nn.TiledConv2d(3, 5, 3), "TiledConv2d: tile is missing; tile=2 "),
+    "no tile of a transpose": (lambda: cv.nn.TiledConvTranspose3d(3, 5, 3), "TiledConvTranspose3d: tile is missing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLED_WRONG)
+def test_layers_speak_in_their_own_name(name):
+    call, words = CALLED_WRONG[name]
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    assert str(caught.value).startswith(words)
+
+
+def test_graph_layers_load_and_start_anew_whatever_the_default_device():
+    layer = KINDS["channel"]()
+    state, input = layer.state_dict(), torch.randn(2, 4, 8, 8)
+    expected = layer(input)
+    with torch.device("meta"):
+        other = KINDS["channel"](device="cpu")
+        other.load_state_dict(state)
+        empty = KINDS["channel"]()
+        empty.load_state_dict(state, assign=True)
+        anew = KINDS["channel"](device="cpu")
+        anew.reset_parameters()
+    assert torch.equal(other(input), expected)
+    assert torch.equal(empty(input), expected)
+    assert torch.equal(anew.edges, layer.edges)
+    kept = KINDS["channel"](device="meta")
+    kept.load_state_dict(KINDS["channel"](device="meta").state_dict(), assign=True)
+    assert kept.edges.device == kept.weight.device
+    with torch.device("meta"):
+        matrix = cv.matrix.conv_matrix(torch.ones(1, 1, 3, device="cpu"), (1, 4), padding=1, padding_mode="circular")
+    assert matrix.to_dense().sum() == 12
+
+
+@pytest.mark.parametrize(("name", "layer"), [
+    ("shared", cv.nn.TiledConv2d(4, 6, 3, tile=2)),
+    ("shared", cv.nn.LocalConv2d(4, 6, 3, input_size=8)),
+    ("shared", cv.nn.TiledConvTranspose2d(4, 6, 3, tile=2)),
+    ("dense", cv.nn.ChannelConv2d(cv.ChannelGraph.dense(4, 6), 3)),
+    ("dense", cv.nn.ChannelConvTranspose2d(cv.ChannelGraph.dense(6, 4), 3)),
+])  # fmt: skip
+def test_a_state_dict_of_torchs_own_layer_is_recognised(name, layer):
+    transposed = "Transpose" in type(layer).__name__
+    theirs = (torch.nn.ConvTranspose2d if transposed else torch.nn.Conv2d)(4, 6, 3)
+    with pytest.raises(RuntimeError) as caught:
+        layer.load_state_dict({**layer.state_dict(), **theirs.state_dict()})
+    home = "cv.nn.ConvTranspose2d" if transposed else "cv.nn.Conv2d"
+    assert (f"load it into {home}, then .untie(" if name == "shared" else "weight[edges[1], edges[0]]") in str(
+        caught.value
+    )
+    assert f"the file has a {name} weight" in str(caught.value)
+    if name == "dense":
+        layer.load_state_dict(layer.state_dict() | {"weight": theirs.weight[layer.edges[1], layer.edges[0]]})
+        input = torch.randn(1, 4, 5, 5)
+        torch.testing.assert_close(
+            layer(input) - layer.bias.reshape(-1, 1, 1), theirs(input) - theirs.bias.reshape(-1, 1, 1)
+        )
+
+
+def test_other_forms_draw_no_numbers_and_keep_what_is_frozen():
+    state = torch.get_rng_state()
+    layers = [cv.nn.Conv2d(4, 6, 3), KINDS["tiled"](), KINDS["channel"](), KINDS["local graph"]()]
+    state = torch.get_rng_state()
+    forms = []
+    for layer in layers:
+        layer.weight.requires_grad_(False)
+        forms += [layer.untie(input_size=8)]
+        forms += [layer.to_dense()] if layer.channels is not None else [layer.untie(2)]
+    assert torch.equal(torch.get_rng_state(), state)
+    for form in forms:
+        assert not form.weight.requires_grad
+        assert form.bias.requires_grad
+        assert form.weight.is_leaf
+        assert not form.weight.is_meta
+
+
+def test_untying_is_refused_before_memory_is_taken():
+    layer = cv.nn.TiledConv2d(4, 6, 3, tile=3)
+    with pytest.raises(ValueError, match=r"^TiledConv2d.untie: tile \(1000000, 1000000\) is not a multiple"):
+        layer.untie(1000000)
+
+
+@pytest.mark.parametrize("norm", ["spectral_norm", "weight_norm"])
+def test_norms_of_a_transposed_layer_are_torchs_by_dim_1(norm):
+    normed = []
+    for module, options in ((torch.nn, {}), (cv.nn, {"dim": 1})):
+        torch.manual_seed(0)
+        layer = module.ConvTranspose2d(4, 6, 3)
+        if module is torch.nn and norm == "weight_norm":
+            options = {"dim": 1}
+        normed.append(getattr(torch.nn.utils.parametrizations, norm)(layer, **options))
+    assert torch.equal(normed[0].weight, normed[1].weight)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+def test_layers_refuse_tracers_by_name():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = KINDS["local"]()
+
+        def forward(self, input):
+            return self.layer(input).relu()
+
+    input = torch.randn(1, 4, 8, 8)
+    with pytest.raises(TypeError, match=r"^LocalConv2d: torch.jit.trace .* torch.export"):
+        torch.jit.trace(Net(), input)
+    with pytest.raises(TypeError, match=r"^LocalConv2d: torch.fx.symbolic_trace .* is_leaf_module"):
+        torch.fx.symbolic_trace(Net())
+
+    class Tracer(torch.fx.Tracer):
+        def is_leaf_module(self, m, name):
+            return isinstance(m, cv.nn.Layer) or super().is_leaf_module(m, name)
+
+    net = Net()
+    assert torch.equal(torch.fx.GraphModule(net, Tracer().trace(net))(input), net(input))

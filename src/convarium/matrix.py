@@ -94,7 +94,9 @@ def conv_matrix(
     size = (problem.wiring.out_channels * positions, problem.wiring.in_channels * places)
     kept = torch.from_numpy(np.broadcast_to(inside, columns.shape).copy())
     entries = torch.stack([torch.from_numpy(rows.copy())[kept], torch.from_numpy(columns)[kept]]).to(weight.device)
-    summed = torch.sparse_coo_tensor(entries, values[kept.to(weight.device)], size, check_invariants=False).coalesce()
+    summed = torch.sparse_coo_tensor(
+        entries, values[kept.to(weight.device)], size, device=weight.device, check_invariants=False
+    ).coalesce()
     if not _arguments.flag(name, "flatten", flatten):
         return summed.to_dense().reshape(call.out_channels, *call.output_size, *shape)
     with warnings.catch_warnings():  # torch says at each first use that its CSR is in beta

@@ -1,5 +1,6 @@
 """Layers, with the argument order of :mod:`torch.nn`; what is ours by keyword."""
 
+from ._layer import Layer
 from .channel import (
     ChannelConv1d,
     ChannelConv2d,
@@ -47,6 +48,7 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "Layer",
     "LazyLocalConv1d",
     "LazyLocalConv2d",
     "LazyLocalConv3d",

@@ -123,6 +123,9 @@ class ConvTranspose2d(_ConvTranspose):
         weight: ``(in_channels, out_channels / groups, kernel_h, kernel_w)``
         bias: ``(out_channels,)``, ``(out_channels, out_h, out_w)`` or None
 
+    ``torch.nn.utils.parametrizations.spectral_norm`` knows torch's own transposed layers by their class: pass it ``dim=1``, where
+    the output channels are, to get the same of this one.
+
     Examples:
         >>> import torch, convarium as cv
         >>> cv.nn.ConvTranspose2d(8, 3, 2, stride=2)(torch.randn(2, 8, 4, 4)).shape
