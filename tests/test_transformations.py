@@ -392,17 +392,17 @@ def test_symbolic_sizes_outside_the_compiler():
 
 
 @pytest.mark.parametrize("map", MAPS)
-@pytest.mark.parametrize("name", ["shared", "graph local", "complex"])
+@pytest.mark.parametrize("name", CASES)
 def test_flops_are_counted(map, name):
     from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
     from torch.utils.flop_counter import FlopCounterMode
 
     setting = Setting(name)
     f, operands, _ = setting.map(map)
-    mode = FakeTensorMode()
-    for given in (operands, [mode.from_tensor(t) for t in operands]):
+    for mode in (None, FakeTensorMode(), FakeTensorMode(shape_env=ShapeEnv())):
         with FlopCounterMode(display=False) as counter:
-            f(*given)
+            f(*operands if mode is None else [mode.from_tensor(t) for t in operands])
         assert counter.get_total_flops() == setting.problem.flops > 0
 
 
@@ -431,3 +431,7 @@ def test_functions_refuse_torch_jit_trace():
     for call in (cv.conv2d, cv.conv_transpose2d):
         with pytest.raises(TypeError, match=rf"^{call.__name__}: torch.jit.trace .* torch.export"):
             torch.jit.trace(lambda v, call=call: call(v, torch.ones(1, 1, 2, 2)), torch.randn(1, 1, 4, 4))
+    with pytest.raises(TypeError, match=r"^grad.conv2d_weight: torch.jit.trace"):
+        torch.jit.trace(
+            lambda v: cv.grad.conv2d_weight(v, (1, 1, 2, 2), torch.ones(1, 1, 3, 3)), torch.randn(1, 1, 4, 4)
+        )

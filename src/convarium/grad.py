@@ -27,6 +27,7 @@ from ._spec import arguments as _arguments
 from ._spec import call as _call
 from ._spec.channels import ChannelGraph
 from ._spec.tensors import autocast, check_tensors
+from .functional import refuse_tracers
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
@@ -190,6 +191,7 @@ def conv3d_weight(
 
 def _input(name: str, n: int, input_size: Any, weight: Any, grad_output: Any, *arguments: Any) -> Tensor:
     *geometry, engine = arguments
+    refuse_tracers(name, grad_output)
     weight, grad_output = autocast(weight, grad_output)
     check_tensors(name, weight=weight, grad_output=grad_output)
     check_engine(name, engine)
@@ -202,6 +204,7 @@ def _input(name: str, n: int, input_size: Any, weight: Any, grad_output: Any, *a
 
 def _weight(name: str, n: int, input: Any, weight_size: Any, grad_output: Any, *arguments: Any) -> Tensor:
     *geometry, engine = arguments
+    refuse_tracers(name, input)
     input, grad_output = autocast(input, grad_output)
     check_tensors(name, input=input, grad_output=grad_output)
     check_engine(name, engine)

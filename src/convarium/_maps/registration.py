@@ -13,6 +13,7 @@ dual-number primitives ``_unpack_dual`` and ``_make_dual``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -28,7 +29,7 @@ from .._planner.run import run
 from .._spec.problem import MAPS, OPERANDS, Map, Problem, problem_of, result_shape
 from .._spec.wiring import parse_edges
 from . import batching
-from .bilinear import TAKES, derivative, sizes
+from .bilinear import GIVES, TAKES, derivative, sizes
 
 NAMESPACE = "convarium"
 _SETTINGS = ", ".join(f"SymInt[] {name}" for name in ("sizes", "stride", "padding", "dilation", "tile"))
@@ -99,10 +100,13 @@ def _shape(map: Map) -> Any:
 
 
 def _flops(map: Map) -> Any:
-    """What ``torch.utils.flop_counter`` counts."""
+    """What ``torch.utils.flop_counter`` counts: ``Problem.flops``, of sizes that may be symbolic."""
 
-    def count(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any, out_val: Any = None) -> int:
-        return _problem(map, a, b, sizes, settings).flops
+    def count(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any, out_val: Tensor) -> int:
+        tensors = {GIVES[map]: out_val, **dict(zip(TAKES[map], (a, b), strict=True))}
+        weight, output = tensors["weight"].shape, tensors["output"].shape
+        products = output[0] * math.prod(output[2:]) * math.prod(weight) // math.prod(settings[3])  # the tile
+        return products * (8 if a.is_complex() else 2)
 
     return count
 

@@ -26,8 +26,8 @@ Bias = bool | str
 class Layer(nn.Module):
     """A convolution with its weight and bias: the base of all layers here, and what :meth:`untie` and :meth:`to_dense` return.
 
-    :meth:`reset_parameters` knows how many inputs an output reads. :mod:`torch.nn.init` takes that from the second dimension of
-    a weight, which is another one where there is a tile or a graph: its ``kaiming_*`` and ``xavier_*`` scale wrongly there.
+    :meth:`reset_parameters` knows how many inputs an output reads. :mod:`torch.nn.init` multiplies all dimensions of a weight but
+    the first, and so counts a tile in and a graph's inputs out: its ``kaiming_*`` and ``xavier_*`` scale wrongly there.
     """
 
     # A class says the number of dimensions, ``_n``; a kind says its tile: ``tile`` is None where weights are shared.
