@@ -21,6 +21,7 @@ struct Samples {
 template <class T>
 int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   constexpr int V = Lanes<T>::kVector;
+  if (!count_of_blocks(p)) return CV_OK;  // there are no weights
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p), outputs = most_outputs(p);
   const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V), kernels = kernels_of(p);
   const i64 held = p.batch > kSamples || kernels == positions ? p.batch : kSamples;

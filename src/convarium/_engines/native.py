@@ -42,8 +42,6 @@ def supports(map: Map, problem: Problem) -> str | None:
         return f"it computes in float32 and float64, not in {problem.dtype}"
     if problem.ndim > 3:
         return f"it convolves in 1 to 3 dimensions, not {problem.ndim}"
-    if not problem.wiring.n_edges:
-        return "its graph has no edges to sum over"
     return None
 
 
