@@ -168,6 +168,23 @@ print(stats["limit"], stats["cached"], stats["fresh"])
 
 
 @missing
+def test_what_was_not_used_for_long_makes_room():
+    """Blocks of sizes that are gone must not keep a new one from being used again."""
+    program = """
+import gc, torch, convarium as cv
+from convarium._native import memory
+for size in (2_000_000, 3_000_000, 4_000_000, 6_000_000, 7_000_000):
+    memory.empty((size,), torch.float64)
+before = cv.memory_stats()["fresh"]
+for _ in range(5):
+    memory.empty((8_000_000,), torch.float64)
+stats = cv.memory_stats()
+print(stats["fresh"] - before, stats["cached"] <= stats["limit"])
+"""
+    assert python(program, CONVARIUM_MEMORY_LIMIT="100000000").stdout.split() == ["1", "True"]
+
+
+@missing
 def test_threads_of_the_user_may_call_at_once():
     problem = cv.plan2d((8, 4, 12, 12), (8, 10, 10, 4, 3, 3)).problem
     operands = [(torch.randn(8, 4, 12, 12), torch.randn(8, 10, 10, 4, 3, 3)) for _ in range(4)]

@@ -4,9 +4,9 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
-#include <map>
 #include <mutex>
 #include <new>
+#include <vector>
 
 #include "convarium.h"
 
@@ -41,11 +41,12 @@ class Pool {
     void* block = nullptr;
     {
       std::lock_guard lock(mutex_);
-      if (const auto found = free_.find(size); found != free_.end()) {
-        block = found->second;
-        free_.erase(found);
-        cached_ -= size;
-      }
+      for (std::size_t i = free_.size(); i-- > 0 && !block;)  // the last one given back: it may still be in a cache
+        if (size_of(free_[i]) == size) {
+          block = free_[i];
+          free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(i));
+          cached_ -= size;
+        }
     }
     if (!block) block = fresh(size);
     if (!block) {
@@ -63,36 +64,35 @@ class Pool {
 
   void give(void* data) {
     void* block = static_cast<char*>(data) - kHeader;
-    const std::size_t size = static_cast<Header*>(block)->bytes;
+    const std::size_t size = size_of(block);
+    std::vector<void*> leaving;
     {
       std::lock_guard lock(mutex_);
       used_ -= size;
-      if (cached_ + size <= limit_) {
-        free_.emplace(size, block);
-        cached_ += size;
-        return;
-      }
+      cached_ += size;
+      free_.push_back(block);
+      leaving = trim(limit_);
     }
-    std::free(block);
+    for (void* each : leaving) std::free(each);
   }
 
   void empty() {
-    std::multimap<std::size_t, void*> blocks;
+    std::vector<void*> leaving;
     {
       std::lock_guard lock(mutex_);
-      blocks.swap(free_);
-      cached_ = 0;
+      leaving = trim(0);
     }
-    for (const auto& [size, block] : blocks) std::free(block);
+    for (void* each : leaving) std::free(each);
   }
 
   void limit(std::size_t bytes) {
+    std::vector<void*> leaving;
     {
       std::lock_guard lock(mutex_);
       limit_ = bytes;
-      if (cached_ <= limit_) return;
+      leaving = trim(bytes);
     }
-    empty();
+    for (void* each : leaving) std::free(each);
   }
 
   cv_memory stats() {
@@ -104,6 +104,18 @@ class Pool {
   std::mutex& mutex() { return mutex_; }
 
  private:
+  static std::size_t size_of(void* block) { return static_cast<Header*>(block)->bytes; }
+
+  // The blocks to give up so that no more than so many bytes are kept: those that were given back longest ago.
+  std::vector<void*> trim(std::size_t most) {
+    std::size_t count = 0;
+    for (; cached_ > most; ++count) cached_ -= size_of(free_[count]);
+    const auto end = free_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::vector<void*> leaving(free_.begin(), end);
+    free_.erase(free_.begin(), end);
+    return leaving;
+  }
+
   void* fresh(std::size_t size) {
     const bool large = size >= 2 * kHuge;
     void* block = std::aligned_alloc(large ? kHuge : 64, large ? (size + kHuge - 1) / kHuge * kHuge : size);
@@ -118,7 +130,7 @@ class Pool {
   }
 
   std::mutex mutex_;
-  std::multimap<std::size_t, void*> free_;
+  std::vector<void*> free_;  // in the order in which they were given back
   std::size_t used_ = 0, cached_ = 0, peak_ = 0, limit_ = std::size_t{1} << 30, taken_ = 0, fresh_ = 0;
 };
 
