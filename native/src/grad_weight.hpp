@@ -51,6 +51,8 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
 
     each_block(p, kernels * parts, share(blocks * kernels * parts, worker, workers), [&](const Block& block, i64 begin, i64 end) {
       const i64 n = block.n_inputs * taps_of(p);
+      const Box all{{0, 0, 0}, {p.axes[0].kernel, p.axes[1].kernel, p.axes[2].kernel}};
+      full.build(p, all, block.inputs, {0, block.n_inputs}, lanes);
       for (i64 unit = begin; unit < end; ++unit) {
         const Range mine = share(block.n_outputs, static_cast<int>(unit % parts), static_cast<int>(parts));
         if (mine.begin == mine.end) continue;
@@ -100,7 +102,6 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
           samples = 0;
         };
 
-        full.build(p, {{0, 0, 0}, {p.axes[0].kernel, p.axes[1].kernel, p.axes[2].kernel}}, block.inputs, {0, block.n_inputs}, lanes);
         Place s;
         for (s.at[0] = first.at[0]; s.at[0] < p.axes[0].output; s.at[0] += p.axes[0].tile)
           for (s.at[1] = first.at[1]; s.at[1] < p.axes[1].output; s.at[1] += p.axes[1].tile)
