@@ -22,7 +22,7 @@ class Measured:
     case: Case
     flops: int  # of one map
     weight_bytes: int
-    engine: str
+    engine: str  # of the three maps, those that differ
     forward: dict[str, Timing]
     step: dict[str, Timing]  # forward and both gradients, results returned fresh and freed
 
@@ -49,7 +49,12 @@ def measure(case: Case) -> Measured:
                 output, outputs[peers.OURS], rtol=1e-3, atol=1e-2, msg=f"{case.name}: {name} differs"
             )
     return Measured(
-        case, plan.problem.flops, plan.problem.parameters * 4, plan.engine, interleaved(forward), interleaved(step)
+        case,
+        plan.problem.flops,
+        plan.problem.parameters * 4,
+        "/".join(dict.fromkeys(plan.engines.values())),
+        interleaved(forward),
+        interleaved(step),
     )
 
 

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from .._spec.geometry import output_size
-from .._spec.problem import Map, Problem
+from .._spec.problem import Map, Problem, result_shape
 from .._spec.wiring import Bicliques
-from .._spec.work import Work
+from .._spec.work import Work, first_touch
 
 SUMMARY = "torch's own convolution; a small tile as one strided call for each of its kernels"
 MOST_KERNELS = 16  # calls that a tile may be split into
@@ -64,9 +64,10 @@ def work(map: Map, problem: Problem) -> Work:
     else:
         efficiency = 1.0 if narrow >= 8 or len(blocks.inputs) == 1 else 0.3
     kernels = math.prod(problem.tile)
+    fresh = first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
     if kernels == 1:
-        return Work(problem.flops, efficiency, problem.bytes)
-    return Work(problem.flops, 0.5 * efficiency, 3 * problem.bytes, problem.bytes, 4 * kernels)
+        return Work(problem.flops, efficiency, problem.bytes + fresh)
+    return Work(problem.flops, 0.5 * efficiency, 3 * problem.bytes + fresh, problem.bytes, 4 * kernels)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 
 from .._spec.channels import Indices
-from .._spec.problem import Map, Problem
+from .._spec.problem import Map, Problem, result_shape
 from .._spec.spans import Span, spans
 from .._spec.wiring import Bicliques
-from .._spec.work import Work
+from .._spec.work import Work, first_touch
 
 SUMMARY = "windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph"
 WORKSPACE = 6 * 2**20  # bytes of the matrices of one piece; with what torch copies on the way, up to ten times that
@@ -55,7 +55,9 @@ def work(map: Map, problem: Problem) -> Work:
     classes = problem.wiring.bicliques()
     windows = problem.batch * positions * taps * sum(blocks.inputs.size for blocks in classes) * problem.dtype.itemsize
     boxes = math.prod(len(spans(axis, tile)) for axis, tile in zip(problem.axes, problem.tile, strict=True))
-    moved = problem.bytes + 4 * windows + 2 * problem.parameters * problem.dtype.itemsize
+    kernels = problem.parameters * problem.dtype.itemsize
+    moved = problem.bytes + 4 * windows + (6 if map == "grad_weight" else 2) * kernels
+    moved += first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
     pieces = max(boxes * len(classes), (windows + problem.bytes) // WORKSPACE)
     return Work(problem.flops, 0.4, moved, 10 * WORKSPACE, 5 * pieces)
 

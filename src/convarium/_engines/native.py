@@ -56,12 +56,13 @@ def work(map: Map, problem: Problem) -> Work:
     classes = problem.wiring.bicliques()
     outputs = problem.wiring.n_edges / max(sum(blocks.inputs.size for blocks in classes), 1)  # of a block, about
     efficiency = 0.85 * outputs / (outputs + 8)
-    if map == "grad_weight":
-        efficiency *= samples / (samples + 8)
+    rounded = lanes / samples
+    if map == "grad_weight":  # the batch is summed over
+        efficiency, rounded = efficiency * samples / (samples + 8), 1.0
     turned = (
         (math.prod(problem.input_shape) + math.prod(problem.output_shape)) * lanes // samples * problem.dtype.itemsize
     )
-    return Work(problem.flops * lanes / samples, efficiency or 1, problem.bytes + 2 * turned, turned)
+    return Work(problem.flops * rounded, efficiency or 1, problem.bytes + 2 * turned, turned)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
