@@ -22,9 +22,9 @@ from ._maps.apply import repeat_tile, with_tile
 from ._maps.padding import indices
 from ._spec import arguments as _arguments
 from ._spec import call as _call
+from ._spec.arguments import positive
 from ._spec.channels import ChannelGraph
 from ._spec.geometry import Axis, Table
-from ._spec.layer import layer_sizes
 from ._spec.limits import fits_memory
 from ._spec.tensors import check_tensors
 
@@ -244,8 +244,8 @@ def _axes(
     n = len(size)
     if n == 0:
         raise ValueError(f"{name}: there must be at least one dimension")
-    kernel = layer_sizes(name, "kernel_size", kernel, n)
-    stride, dilation = layer_sizes(name, "stride", stride, n), layer_sizes(name, "dilation", dilation, n)
+    kernel = positive(name, "kernel_size", kernel, n)
+    stride, dilation = positive(name, "stride", stride, n), positive(name, "dilation", dilation, n)
     pads = _arguments.pairs(name, padding, n, size, kernel, stride, dilation)
     outputs = _call.output_sizes(name, n, size, kernel, stride, padding, dilation, "zeros")
     fits_memory(name, input=size, windows=(*outputs, *kernel))

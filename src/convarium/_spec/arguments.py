@@ -83,6 +83,7 @@ def _so_many(n: int) -> str:
 
 
 def positive(call: str, name: str, value: Any, n: int) -> Ints:
+    """A positive number in each direction, given as one or as ``n``."""
     found = directions(call, name, value, n)
     for item in found:
         if item < 1:

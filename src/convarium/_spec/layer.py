@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .arguments import Ints, directions, padding_mode_name, pairs, positive, whole
+from .arguments import directions, padding_mode_name, pairs, whole
 from .channels import ChannelGraph
 from .shown import shown
 
@@ -68,8 +68,3 @@ def layer_bias(call: str, bias: Any) -> bool | str:
         return bias
     kind = ValueError if isinstance(bias, str) else TypeError
     raise kind(f"{call}: bias must be True, False or 'untied', got {shown(bias)}")
-
-
-def layer_sizes(call: str, name: str, value: Any, n: int) -> Ints:
-    """A positive size in each direction, as one number or ``n``."""
-    return positive(call, name, value, n)

@@ -16,7 +16,7 @@ from .._planner.choice import check_engine
 from .._spec.arguments import flag, more_output, positive
 from .._spec.channels import ChannelGraph
 from .._spec.geometry import Table
-from .._spec.layer import layer_bias, layer_channels, layer_padding, layer_padding_mode, layer_sizes
+from .._spec.layer import layer_bias, layer_channels, layer_padding, layer_padding_mode
 from .._spec.limits import fits_memory
 from .._spec.tensors import check_dtype
 
@@ -236,7 +236,7 @@ class Transposed(Layer):
         super().__init__(*arguments, **keywords)
         name = type(self).__name__
         self.output_padding = more_output(name, output_padding, self._n, self.stride, self.dilation)
-        self.output_size = None if output_size is None else layer_sizes(name, "output_size", output_size, self._n)
+        self.output_size = None if output_size is None else positive(name, "output_size", output_size, self._n)
         if self.output_size is not None and any(self.output_padding):
             raise ValueError(f"{name}: give output_padding or output_size, not both")
 

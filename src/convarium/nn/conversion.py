@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from .._maps.apply import repeat_tile
-from .._spec.layer import layer_sizes
+from .._spec.arguments import positive
 from .._spec.sharing import untie_error
 from . import local, shared, tiled
 from ._layer import Layer, Transposed
@@ -22,7 +22,7 @@ def untie(layer: Layer, tile: Any, input_size: Any) -> Layer:
         raise ValueError(f"{name}.untie: give a tile, or an input_size for a local layer; one of them")
     kind = tiled if input_size is None else local
     class_name = f"{'Tiled' if input_size is None else 'Local'}Conv{'Transpose' if layer._transposed else ''}{n}d"
-    own = {"tile": layer_sizes(f"{name}.untie", "tile", tile, n)} if input_size is None else {"input_size": input_size}
+    own = {"tile": positive(f"{name}.untie", "tile", tile, n)} if input_size is None else {"input_size": input_size}
     new = _empty(layer, getattr(kind, class_name), channels=layer.channels, **own)
     assert new.tile is not None
     old = layer.tile or (1,) * n

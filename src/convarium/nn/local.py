@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from .. import functional
+from .._spec.arguments import positive
 from .._spec.call import output_sizes
 from .._spec.channels import ChannelGraph
-from .._spec.layer import layer_sizes
 from .._spec.shown import written
 from .._spec.tensors import check_tensors
 from ._layer import Bias, Layer, Transposed
@@ -33,7 +33,7 @@ class _Local(Layer):
         name = type(self).__name__
         if input_size is None:
             raise TypeError(f"{name}: input_size is missing; Lazy{name} takes it from its first input")
-        self.input_size = layer_sizes(name, "input_size", input_size, self._n)
+        self.input_size = positive(name, "input_size", input_size, self._n)
         self.tile = self._positions(self.input_size)
         self._make_parameters(bias, device, dtype)
 

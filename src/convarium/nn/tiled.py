@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._spec.arguments import positive
 from .._spec.channels import ChannelGraph
-from .._spec.layer import layer_sizes
 from ._layer import Bias, Layer, Transposed
 
 __all__ = [
@@ -22,7 +22,7 @@ def _tile(layer: Layer, tile: Any) -> tuple[int, ...]:
     name = type(layer).__name__
     if tile is None:
         raise TypeError(f"{name}: tile is missing; tile=2 lets 2 kernels take turns in each direction")
-    return layer_sizes(name, "tile", tile, layer._n)
+    return positive(name, "tile", tile, layer._n)
 
 
 class _TiledConv(Layer):
