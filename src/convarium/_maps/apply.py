@@ -10,6 +10,7 @@ from torch.autograd import forward_ad
 from .._engines import ENGINES
 from .._planner.choice import only_engine
 from .._spec.call import Call
+from .._spec.geometry import transposed_size
 from . import registration
 from .bilinear import Settings
 from .padding import pad, unpad
@@ -37,12 +38,8 @@ def transpose(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, en
     """The face's ``conv_transpose``: the map ``grad_input``, with the call's input in the place of a gradient."""
     n = len(call.stride)
     if (padding := _as_torch(call, engine, input, weight)) is not None:
-        extra = tuple(
-            size - ((length - 1) * u - 2 * p + d * (k - 1) + 1)
-            for size, length, u, p, d, k in zip(
-                call.input_size, call.output_size, call.stride, padding, call.dilation, call.kernel_size, strict=True
-            )
-        )
+        axes = zip(call.output_size, call.kernel_size, call.stride, call.dilation, padding, padding, strict=True)
+        extra = tuple(size - transposed_size(*axis) for size, axis in zip(call.input_size, axes, strict=True))
         tied = bias if bias is None or bias.ndim == 1 else None
         output = _TRANSPOSE[n](input, weight, tied, call.stride, padding, extra, int(call.channels), call.dilation)
         return output if bias is None or tied is bias else output + bias

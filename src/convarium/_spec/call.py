@@ -23,7 +23,7 @@ from .arguments import (
     positive,
 )
 from .channels import ChannelGraph
-from .geometry import output_size, same_output
+from .geometry import output_size, same_output, transposed_size
 from .limits import fits_memory
 from .problem import Problem, problem_of
 from .shapes import bias_fits, channels_fit, rank_fits, some_size, tile_fits, transposed_channels_fit, weight_form
@@ -144,11 +144,11 @@ def transposed(
     if isinstance(padding, str):
         raise ValueError(f"{call}: padding={shown(padding)} is for convolutions; give a transposed one numbers")
     pads = pairs(call, padding, n, size, kernel, stride, dilation)
-    extra = _output_padding(call, n, size, kernel, stride, dilation, pads, output_padding, output)
-    sizes = tuple(
-        (length - 1) * u - before - after + d * (k - 1) + 1 + e
-        for length, u, (before, after), d, k, e in zip(size, stride, pads, dilation, kernel, extra, strict=True)
+    least = tuple(
+        transposed_size(*axis, *pair) for *axis, pair in zip(size, kernel, stride, dilation, pads, strict=True)
     )
+    extra = _output_padding(call, n, least, stride, dilation, output_padding, output)
+    sizes = tuple(low + more for low, more in zip(least, extra, strict=True))
     for length in sizes:
         if length < 1:
             raise ValueError(
@@ -230,18 +230,12 @@ def _mode(call: str, mode: Any, pads: Pairs, size: Ints) -> str | None:
     return mode
 
 
-def _output_padding(
-    call: str, n: int, size: Ints, kernel: Ints, stride: Ints, dilation: Ints, pads: Pairs, extra: Any, output: Any
-) -> Ints:
+def _output_padding(call: str, n: int, least: Ints, stride: Ints, dilation: Ints, extra: Any, output: Any) -> Ints:
     if output is not None:
         if directions(call, "output_padding", extra, n) != (0,) * n:
             raise ValueError(f"{call}: give output_padding or output_size, not both")
         shaped = is_sequence(output) and len(output) in (n + 1, n + 2)  # with channels, as PyTorch also takes it
         wanted = directions(call, "output_size", output[-n:] if shaped else output, n)
-        least = tuple(
-            (length - 1) * u - before - after + d * (k - 1) + 1
-            for length, u, (before, after), d, k in zip(size, stride, pads, dilation, kernel, strict=True)
-        )
         for w, low, u in zip(wanted, least, stride, strict=True):
             if not low <= w < low + u:
                 most = tuple(low + u - 1 for low, u in zip(least, stride, strict=True))

@@ -54,6 +54,11 @@ def output_size(size: int, kernel: int, stride: int, dilation: int, before: int,
     return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
 
 
+def transposed_size(output: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
+    """The least input that has so many windows: what a transposed convolution makes, without more output after the end."""
+    return (output - 1) * stride - before - after + dilation * (kernel - 1) + 1
+
+
 def same_output(size: int, stride: int) -> int:
     """How many windows ``padding="same"`` makes room for: ``ceil(size / stride)``."""
     return (size + stride - 1) // stride
