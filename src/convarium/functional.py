@@ -256,8 +256,7 @@ def convolve_as(name: str, n: int, input: Any, weight: Any, bias: Any, *argument
     check_tensors(name, input=input, weight=weight, bias=bias)
     check_engine(name, engine)
     call = _checked(_call.convolution, name, n, input, weight, bias, geometry)
-    if engine != "auto":
-        check_can(name, engine, call, input)
+    check_can(name, engine, call, input)
     return apply.convolve(call, input, weight, bias, engine)
 
 
@@ -270,8 +269,7 @@ def transpose_as(name: str, n: int, input: Any, weight: Any, bias: Any, *argumen
     check_engine(name, engine)
     geometry = (stride, padding, output_padding, groups, dilation, channels, flip, output_size)
     call = _checked(_call.transposed, name, n, input, weight, bias, geometry)
-    if engine != "auto":
-        check_can(name, engine, call, input)
+    check_can(name, engine, call, input)
     return apply.transpose(call, input, weight, bias, engine)
 
 
