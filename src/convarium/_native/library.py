@@ -89,8 +89,8 @@ def load() -> ctypes.CDLL | MissingCore:
     core.cv_forward.argtypes = [problem, tensor, c_void_p, tensor, c_int]
     core.cv_grad_input.argtypes = [problem, tensor, c_void_p, tensor, c_int]
     core.cv_grad_weight.argtypes = [problem, tensor, tensor, c_void_p, c_int]
-    core.cv_take.argtypes, core.cv_take.restype = [c_int64], c_void_p
-    core.cv_give.argtypes, core.cv_give.restype = [c_void_p], None
+    core.cv_managed_tensor.argtypes = [c_int32, c_void_p, c_int32, c_int32]
+    core.cv_managed_tensor.restype = c_void_p
     core.cv_empty_cache.restype = None
     core.cv_memory_limit.argtypes, core.cv_memory_limit.restype = [c_int64], None
     core.cv_memory_stats.restype = Memory

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from ctypes import c_char_p, c_int32, c_int64, c_void_p, py_object
+from ctypes import c_char_p, c_int64, c_void_p, py_object
 from functools import lru_cache
 
 import torch
@@ -76,8 +76,6 @@ def _core() -> ctypes.CDLL | None:
     core = library.load()
     if isinstance(core, library.MissingCore):
         return None
-    core.cv_managed_tensor.argtypes = [c_int32, c_void_p, c_int32, c_int32]
-    core.cv_managed_tensor.restype = c_void_p
     if limit := os.environ.get("CONVARIUM_MEMORY_LIMIT"):
         if not limit.isdecimal() or int(limit) >= 2**63:
             raise ValueError(f"CONVARIUM_MEMORY_LIMIT must be a number of bytes, got {limit!r}")
