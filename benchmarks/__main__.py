@@ -11,7 +11,7 @@ import sys
 
 import torch
 
-from . import calls, cases, results, run
+from . import calls, cases, measure, results, run
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     if not chosen and costs is None:
         sys.exit(f"no case begins with {arguments.only!r}; benchmarks/cases.txt has them")
     torch.set_num_threads(arguments.threads)
-    report = results.Report(arguments.threads, run.limits() if chosen else None, costs)
+    report = results.Report(arguments.threads, measure.limits() if chosen else None, costs)
     for case in chosen:
         report.add(run.measure(case))
         if not arguments.json:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+import convarium as cv
+
 from . import peers
 from .cases import Case
-from .measure import Timing, interleaved, limits
-
-__all__ = ["Measured", "limits", "measure"]
+from .measure import Timing, interleaved
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,6 @@ class Measured:
 
 
 def measure(case: Case) -> Measured:
-    import convarium as cv
-
     graph = case.graph
     plan = getattr(cv, f"plan{case.n}d")(case.input_shape, case.weight_shape, channels=graph)
     input = torch.randn(case.input_shape)
