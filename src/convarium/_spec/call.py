@@ -145,7 +145,8 @@ def transposed(
         raise ValueError(f"{call}: padding={shown(padding)} is for convolutions; give a transposed one numbers")
     pads = pairs(call, padding, n, size, kernel, stride, dilation)
     least = tuple(
-        transposed_size(*axis, *pair) for *axis, pair in zip(size, kernel, stride, dilation, pads, strict=True)
+        transposed_size(length, k, u, d, before, after)
+        for length, k, u, d, (before, after) in zip(size, kernel, stride, dilation, pads, strict=True)
     )
     extra = _output_padding(call, n, least, stride, dilation, output_padding, output)
     sizes = tuple(low + more for low, more in zip(least, extra, strict=True))
