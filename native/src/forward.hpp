@@ -1,7 +1,6 @@
 // output[b, o, s] = sum over a window of input * weight: rows are outputs, vectors run over the batch.
 #pragma once
 
-#include "layout.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
@@ -34,28 +33,12 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
         const T* const origin = laned.get() + origin_of(p, s, lanes);
         const i64 ahead = ahead_of(p, s);
         for (i64 b0 = 0; b0 < lanes; b0 += together) {
-          const i64 b1 = lanes < b0 + together ? lanes : b0 + together;
-          T* x = scratch;
-          for (i64 b = b0; b < b1;) {
-            const int r = next_lanes<T>(b1 - b);
-            for (i64 j = 0; j < table.n; ++j, x += r) copy_lanes(r, origin + table.input[j] + b, x);
-            b += r;
-          }
-          for (i64 o = 0; o < block.n_outputs;) {
-            const int rows = next_rows(block.n_outputs - o);
-            const T* a[kMostRows];
-            T* out[kMostRows];
-            for (int m = 0; m < rows; ++m) a[m] = kernel + p.rows[block.outputs[o + m]];
-            x = scratch;
-            for (i64 b = b0; b < b1;) {
-              const int r = next_lanes<T>(b1 - b);
-              for (int m = 0; m < rows; ++m) out[m] = result.get() + (block.outputs[o + m] * positions + position) * lanes + b;
-              multiply_lanes<T>(r, rows, Tile<T>{table.n, a, table.weight, x, r, out, false, b == b0 ? ahead : 0});
-              x += table.n * r;
-              b += r;
-            }
-            o += rows;
-          }
+          const Range these{b0, lanes < b0 + together ? lanes : b0 + together};
+          gather(table.n, these, [&](i64 j) { return origin + table.input[j]; }, scratch);
+          multiply_rows(
+              block.n_outputs, these, table.n, table.weight, scratch, false, ahead,
+              [&](i64 o) { return kernel + p.rows[block.outputs[o]]; },
+              [&](i64 o) { return result.get() + (block.outputs[o] * positions + position) * lanes; });
         }
       }
     });

@@ -3,7 +3,6 @@
 // Windows overlap, so threads share out what is written: samples, or input channels. No two of them add to one place.
 #pragma once
 
-#include "layout.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
@@ -61,28 +60,11 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
         const T* const kernel = static_cast<const T*>(weight) + kernel_of(p, s);
         T* const origin = result.get() + origin_of(p, s, lanes);
         const i64 ahead = ahead_of(p, s);
-        T* g = scratch;
-        for (i64 b = mine_lanes.begin; b < mine_lanes.end;) {
-          const int r = next_lanes<T>(mine_lanes.end - b);
-          for (i64 o = 0; o < block.n_outputs; ++o, g += r)
-            copy_lanes(r, gradient.get() + (block.outputs[o] * positions + position) * lanes + b, g);
-          b += r;
-        }
-        for (i64 k = 0; k < table.n;) {
-          const int rows = next_rows(table.n - k);
-          const T* a[kMostRows];
-          T* out[kMostRows];
-          for (int m = 0; m < rows; ++m) a[m] = kernel + table.weight[k + m];
-          g = scratch;
-          for (i64 b = mine_lanes.begin; b < mine_lanes.end;) {
-            const int r = next_lanes<T>(mine_lanes.end - b);
-            for (int m = 0; m < rows; ++m) out[m] = origin + table.input[k + m] + b;
-            multiply_lanes<T>(r, rows, Tile<T>{block.n_outputs, a, rows_at, g, r, out, true, b == mine_lanes.begin ? ahead : 0});
-            g += block.n_outputs * r;
-            b += r;
-          }
-          k += rows;
-        }
+        const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * positions + position) * lanes; };
+        gather(block.n_outputs, mine_lanes, from, scratch);
+        multiply_rows(
+            table.n, mine_lanes, block.n_outputs, rows_at, scratch, true, ahead,
+            [&](i64 k) { return kernel + table.weight[k]; }, [&](i64 k) { return origin + table.input[k]; });
       }
     });
   });

@@ -9,15 +9,6 @@ namespace cv::CV_ISA {
 
 constexpr i64 kSamples = 128;  // windows that are held at once
 
-// Windows turned over: a row is a window, which a vector of the kernel runs along; and their gradients, a row an output.
-template <class T>
-struct Samples {
-  T* windows;
-  T* gradients;
-  i64 step;   // from a window to the next
-  i64 count;  // of windows
-};
-
 template <class T>
 int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   constexpr int V = Lanes<T>::kVector;

@@ -1,6 +1,7 @@
 // What is shared out among threads: blocks of channels, and positions in them.
 #pragma once
 
+#include "layout.hpp"
 #include "memory.hpp"
 #include "threads.hpp"
 #include "window.hpp"
@@ -64,6 +65,36 @@ inline bool every_output_reads(const cv_problem& p) {
 inline i64 ahead_of(const cv_problem& p, const Place& s) {
   const bool next = p.axes[2].tile > 1 && (s.at[2] + 1) % p.axes[2].tile != 0 && s.at[2] + 1 < p.axes[2].output;
   return next && kernels_of(p) > 16 ? p.axes[2].tile_step : 0;
+}
+
+// Rows of lanes, one from each place, copied side by side: vector by vector, as multiply_rows reads them.
+template <class T, class F>
+void gather(i64 rows, Range lanes, F from, T* to) {
+  for (i64 b = lanes.begin; b < lanes.end;) {
+    const int r = next_lanes<T>(lanes.end - b);
+    for (i64 j = 0; j < rows; ++j, to += r) copy_lanes(r, from(j) + b, to);
+    b += r;
+  }
+}
+
+// out(row) (+)= sum over j of a(row)[at[j]] * x[j], for lanes of `n` rows of x that gather() made.
+template <class T, class A, class Out>
+void multiply_rows(i64 count, Range lanes, i64 n, const i64* at, const T* gathered, bool add, i64 ahead, A a_of, Out out_of) {
+  for (i64 row = 0; row < count;) {
+    const int rows = next_rows(count - row);
+    const T* a[kMostRows];
+    T* out[kMostRows];
+    for (int m = 0; m < rows; ++m) a[m] = a_of(row + m);
+    const T* x = gathered;
+    for (i64 b = lanes.begin; b < lanes.end;) {
+      const int r = next_lanes<T>(lanes.end - b);
+      for (int m = 0; m < rows; ++m) out[m] = out_of(row + m) + b;
+      multiply_lanes<T>(r, rows, Tile<T>{n, a, at, x, r, out, add, b == lanes.begin ? ahead : 0});
+      x += n * r;
+      b += r;
+    }
+    row += rows;
+  }
 }
 
 template <class T>

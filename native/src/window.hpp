@@ -39,7 +39,6 @@ struct Box {
       if (low[d] != other.low[d] || high[d] != other.high[d]) return false;
     return true;
   }
-  bool empty() const { return low[0] >= high[0] || low[1] >= high[1] || low[2] >= high[2]; }
 };
 
 inline Box box_of(const cv_problem& p, const Place& s) {
