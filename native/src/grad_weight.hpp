@@ -21,7 +21,8 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
   const i64 own_places = 2 * window + held;
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
-  if (!laned || !gradient || !scratches || !tables) return CV_NO_MEMORY;
+  Buffer<bool> marks(window * threads);
+  if (!laned || !gradient || !scratches || !tables || !marks) return CV_NO_MEMORY;
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
   to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads);
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
@@ -38,6 +39,7 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
     i64* const places = tables.get() + worker * own_places;
     Window full{0, places, places + window};
     i64* const count_up = places + 2 * window;
+    bool* const inside = marks.get() + window * worker;
     for (i64 j = 0; j < held; ++j) count_up[j] = j;
 
     each_block(p, kernels * parts, share(blocks * kernels * parts, worker, workers), [&](const Block& block, i64 begin, i64 end) {
@@ -57,11 +59,10 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
         bool fresh = true;  // nothing is summed up yet
         i64 samples = 0;
         Box known{};
-        bool whole = true;
 
         const auto flush = [&] {
           if (!samples && !fresh) return;
-          const bool straight = whole && full.n == n && (n == 0 || full.weight[n - 1] == n - 1);
+          const bool straight = known == all && full.n == n && (n == 0 || full.weight[n - 1] == n - 1);
           for (i64 o = mine.begin; o < mine.end;) {
             const int rows = next_rows(mine.end - o);
             const T* a[kMostRows];
@@ -76,13 +77,8 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               for (int m = 0; m < rows; ++m) {
                 T* const row = to + p.rows[block.outputs[o + m]];
                 for (i64 i = 0; i < width; ++i) {
-                  const i64 tap = (k + i) % taps_of(p);
-                  const i64 at[3] = {tap / (p.axes[1].kernel * p.axes[2].kernel), tap / p.axes[2].kernel % p.axes[1].kernel,
-                                     tap % p.axes[2].kernel};
-                  bool inside = true;
-                  for (int d = 0; d < 3; ++d) inside = inside && at[d] >= known.low[d] && at[d] < known.high[d];
                   T& weight = row[full.weight[k + i]];
-                  const T sum = inside && samples ? corner[m * 2 * V + i] : T(0);
+                  const T sum = inside[k + i] && samples ? corner[m * 2 * V + i] : T(0);
                   weight = fresh ? sum : weight + sum;
                 }
               }
@@ -99,27 +95,16 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
             for (s.at[2] = first.at[2]; s.at[2] < p.axes[2].output; s.at[2] += p.axes[2].tile) {
               const Box box = box_of(p, s);
               if (samples && (!(box == known) || samples + p.batch > held)) flush();
+              if (!(box == known)) mark(p, box, block.n_inputs, inside);
               known = box;
-              whole = true;
-              for (int d = 0; d < 3; ++d) whole = whole && box.low[d] == 0 && box.high[d] == p.axes[d].kernel;
               const T* const origin = laned.get() + origin_of(p, s, lanes);
               const i64 position = position_of(p, s);
               for (i64 b = 0; b < lanes;) {
                 const int r = next_lanes<T>(lanes - b);
                 const i64 used = p.batch - b < r ? p.batch - b : r;
-                if (whole) {
-                  for (i64 j = 0; j < n; ++j) copy_lanes(r, origin + full.input[j] + b, windows + j * r);
-                } else {
-                  i64 j = 0;
-                  for (i64 i = 0; i < block.n_inputs; ++i)
-                    for (i64 u = 0; u < p.axes[0].kernel; ++u)
-                      for (i64 v = 0; v < p.axes[1].kernel; ++v)
-                        for (i64 w = 0; w < p.axes[2].kernel; ++w, ++j) {
-                          const bool inside = u >= box.low[0] && u < box.high[0] && v >= box.low[1] && v < box.high[1] &&
-                                              w >= box.low[2] && w < box.high[2];
-                          if (inside) copy_lanes(r, origin + full.input[j] + b, windows + j * r);
-                          else __builtin_memset(windows + j * r, 0, r * sizeof(T));
-                        }
+                for (i64 j = 0; j < n; ++j) {
+                  if (inside[j]) copy_lanes(r, origin + full.input[j] + b, windows + j * r);
+                  else __builtin_memset(windows + j * r, 0, r * sizeof(T));
                 }
                 transpose(windows, r, n, used, turned + (samples + b) * step, step);
                 for (i64 i = 0; i < used; ++i)
