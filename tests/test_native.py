@@ -15,7 +15,7 @@ import torch
 
 import convarium as cv
 from convarium._engines import native
-from convarium._native import library, memory
+from convarium._native import library, memory, threads
 from convarium._spec.problem import MAPS
 from family import random_case, seeds
 
@@ -80,8 +80,8 @@ def test_the_number_of_threads_does_not_change_a_bit():
             problem, (input, weight, output) = case.problem(), case.tensors()
             for map, operands in zip(MAPS, ((input, weight), (output, weight), (input, output)), strict=True):
                 found = []
-                for threads in (1, 2, 5):
-                    torch.set_num_threads(threads)
+                for count in (1, 2, 5):
+                    torch.set_num_threads(count)
                     found.append(getattr(native, map)(problem, *operands))
                 assert all(torch.equal(found[0], other) for other in found[1:]), f"{map} {case}"
     finally:
@@ -194,13 +194,31 @@ def test_threads_of_the_user_may_call_at_once():
     def work(number):
         right.extend(torch.equal(native.forward(problem, *operands[number]), expected[number]) for _ in range(50))
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    users = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
     assert len(right) == 200
     assert all(right)
+
+
+@missing
+@pytest.mark.skipif(threads.TEAM is None, reason="torch's threads are not of a GNU OpenMP here")
+def test_the_core_runs_on_the_threads_that_torch_has():
+    """Two teams would wait actively for each other's cores."""
+    program = """
+import os, torch, convarium as cv
+torch.set_num_threads(3)
+large = torch.randn(1_000_000)
+(large + large).sum()  # torch's workers begin
+count = lambda: len(os.listdir("/proc/self/task"))
+before = count()
+x, w = torch.randn(8, 4, 34, 34), torch.randn(8, 32, 32, 4, 3, 3)
+cv.conv2d(x, w, engine="native")
+print(before >= 3, count() - before)
+"""
+    assert python(program).stdout.split() == ["True", "0"]
 
 
 def _in_child(problem, input, weight, queue):

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define CONVARIUM_ABI 1
+#define CONVARIUM_ABI 2
 
 #if defined(_WIN32)
 #define CV_API __declspec(dllexport)
@@ -60,6 +60,16 @@ typedef struct cv_tensor {
 CV_API int cv_forward(const cv_problem *problem, const cv_tensor *input, const void *weight, const cv_tensor *output, int threads);
 CV_API int cv_grad_input(const cv_problem *problem, const cv_tensor *grad_output, const void *weight, const cv_tensor *grad_input, int threads);
 CV_API int cv_grad_weight(const cv_problem *problem, const cv_tensor *input, const cv_tensor *grad_output, void *grad_weight, int threads);
+
+/* Threads. The core has its own, unless the host lends it a team of OpenMP: the functions GOMP_parallel, omp_get_thread_num and
+ * omp_get_num_threads of the library that the host itself runs on. NULL: its own again. What is lent must outlive the core. */
+typedef struct cv_team {
+  void (*fork)(void (*body)(void *), void *data, unsigned threads, unsigned flags);
+  int (*number)(void);
+  int (*size)(void);
+} cv_team;
+
+CV_API void cv_lend_team(const cv_team *team);
 
 /* Memory: blocks that are kept when they are given back, up to a limit, aligned to 64 bytes, of huge pages where they are large. */
 typedef struct cv_memory {

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "convarium.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -86,9 +88,32 @@ class Pool {
 Pool* pool = nullptr;
 std::mutex* entrance = nullptr;  // one call at a time; a second caller computes alone
 
+// The host's threads, where it lent them. Two teams would wait actively for each other's cores: a call just after one of the
+// host's took 1.6 times as long.
+std::atomic<const cv_team*> host{nullptr};
+
 void start() {
   pool = new Pool;
   entrance = new std::mutex;
+}
+
+void start_again() {
+  host.store(nullptr);  // an OpenMP team does not survive a fork
+  start();
+}
+
+void run_on_team(const cv_team& team, int n, Task task, void* data) {
+  struct Call {
+    const cv_team* team;
+    int n;
+    Task task;
+    void* data;
+  } call{&team, n, task, data};
+  team.fork([](void* from) {
+    const Call& call = *static_cast<Call*>(from);
+    const int size = call.team->size();  // of the team, which may be smaller than was asked for
+    for (int worker = call.team->number(); worker < call.n; worker += size) call.task(call.data, worker, call.n);
+  }, &call, static_cast<unsigned>(n), 0);
 }
 
 }  // namespace
@@ -96,10 +121,13 @@ void start() {
 void run_on_threads(int n, Task task, void* data) {
   static const bool once = [] {
     start();
-    pthread_atfork(nullptr, nullptr, start);
+    pthread_atfork(nullptr, nullptr, start_again);
     return true;
   }();
   (void)once;
+  if (n > 1) {
+    if (const cv_team* team = host.load()) return run_on_team(*team, n, task, data);
+  }
   if (n > 1 && entrance->try_lock()) {
     pool->run(n, task, data);
     entrance->unlock();
@@ -109,3 +137,5 @@ void run_on_threads(int n, Task task, void* data) {
 }
 
 }  // namespace cv
+
+extern "C" void cv_lend_team(const cv_team* team) { cv::host.store(team && team->fork ? team : nullptr); }

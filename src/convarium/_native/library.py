@@ -10,7 +10,9 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
 from functools import lru_cache
 from pathlib import Path
 
-ABI = 1
+from . import threads
+
+ABI = 2
 _NAMES = {"win32": "convarium_core.dll", "darwin": "libconvarium_core.dylib"}
 NAME = _NAMES.get(sys.platform, "libconvarium_core.so")
 
@@ -96,6 +98,8 @@ def load() -> ctypes.CDLL | MissingCore:
     core.cv_memory_stats.restype = Memory
     core.cv_isa_name.argtypes, core.cv_isa_name.restype = [c_int], c_char_p
     core.cv_isa_available.argtypes = [c_int]
+    core.cv_lend_team.argtypes, core.cv_lend_team.restype = [POINTER(threads.Team)], None
+    core.cv_lend_team(threads.TEAM)
     return core
 
 
