@@ -18,6 +18,7 @@ from convarium._engines import native
 from convarium._native import library, memory, threads
 from convarium._spec.problem import MAPS
 from family import random_case, seeds
+from test_engines import check
 
 HERE = Path(__file__).parent
 CORE = library.load()
@@ -69,6 +70,17 @@ print(ran)
         CONVARIUM_ISA=isa,
     )
     assert done.stdout.strip() == str(count), done.stderr
+
+
+@missing
+@pytest.mark.parametrize("way", ["gathered", "neighbours"])
+def test_every_way_agrees_with_the_definition(monkeypatch, way):
+    """The core chooses by sizes that random problems seldom have."""
+    monkeypatch.setattr(native, "WAY", 1 + ("gathered", "neighbours").index(way))
+    native._described.cache_clear()
+    for seed in seeds(100, 1000):
+        check("native", random_case(seed, (torch.float32, torch.float64)[seed % 2], least_batch=1))
+    native._described.cache_clear()
 
 
 @missing

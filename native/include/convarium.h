@@ -23,6 +23,10 @@ extern "C" {
 #endif
 
 enum cv_dtype { CV_FLOAT32 = 0, CV_FLOAT64 = 1 };
+/* How sums are laid out; the core chooses, unless a test asks. GATHERED: a window is gathered for all that read it. NEIGHBOURS:
+ * neighbouring positions, which share a kernel, are worked on at once. */
+enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2 };
+
 enum cv_status { CV_OK = 0, CV_NO_MEMORY = 1, CV_NO_DTYPE = 2 };
 
 /* One direction. A problem has three; those that it does not need have size, kernel, output and tile 1. */
@@ -47,7 +51,7 @@ typedef struct cv_problem {
   int64_t input_step;  /* of the weight: from one input that an output reads to the next */
   const cv_blocks *classes;
   int64_t n_classes;
-  int32_t dtype;
+  int32_t dtype, way;
 } cv_problem;
 
 /* batch, channel and three directions */

@@ -1,12 +1,14 @@
 // output[b, o, s] = sum over a window of input * weight: rows are outputs, vectors run over the batch.
 #pragma once
 
+#include "correlate.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
 
 template <class T>
 int forward(const cv_problem& p, const cv_tensor& input, const void* weight, const cv_tensor& output, int threads) {
+  if (reads_apart(p)) return correlate<T>(p, false, input, weight, output, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p);
   const i64 fit = kCache / (window * static_cast<i64>(sizeof(T)) + 1) / Lanes<T>::kMost * Lanes<T>::kMost;
   const i64 wanted = fit > Lanes<T>::kMost ? fit : Lanes<T>::kMost, together = wanted < lanes ? wanted : lanes;
@@ -15,7 +17,7 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
   Buffer<i64> tables(2 * window * threads);
   if (!laned || !result || !windows || !tables) return CV_NO_MEMORY;
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
-  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads);
+  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), inputs_of(p));
   if (!every_output_reads(p)) zero(result.get(), p.out_channels * positions * lanes, threads);
 
   parallel(threads, [&](int worker, int workers) {

@@ -3,6 +3,8 @@
 // Windows overlap, so threads share out what is written: samples, or input channels. No two of them add to one place.
 #pragma once
 
+#include "along_window.hpp"
+#include "correlate.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
@@ -21,14 +23,16 @@ bool by_samples(const cv_problem& p, i64 lanes, int threads) {
 
 template <class T>
 int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads) {
+  if (reads_apart(p)) return correlate<T>(p, true, grad_output, weight, grad_input, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
   Buffer<T> gradient(p.out_channels * positions * lanes), result(p.in_channels * inputs * lanes);
-  Buffer<T> scratches(outputs * lanes * threads);
-  Buffer<i64> tables((2 * window + outputs) * threads);
+  const i64 own_values = outputs * lanes + AlongWindow<T>::values(window, outputs);
+  Buffer<T> scratches(own_values * threads);
+  Buffer<i64> tables((2 * window + 2 * outputs) * threads);
   if (!gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
-  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads);
+  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
   zero(result.get(), p.in_channels * inputs * lanes, threads);
 
   const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
@@ -41,26 +45,36 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
     } else {
       mine_channels = share(p.in_channels, worker, workers);
     }
-    T* const scratch = scratches.get() + worker * outputs * lanes;
-    i64* const own = tables.get() + worker * (2 * window + outputs);
+    T* const scratch = scratches.get() + worker * own_values;
+    i64* const own = tables.get() + worker * (2 * window + 2 * outputs);
     Window table{0, own, own + window};
     i64* const rows_at = own + 2 * window;
+    const AlongWindow<T> along{scratch + outputs * lanes, rows_at + outputs};
     each_block(p, positions, {0, count_of_blocks(p) * positions}, [&](const Block& block, i64 begin, i64 end) {
       Range read{0, block.n_inputs};
       while (read.begin < read.end && block.inputs[read.begin] < mine_channels.begin) ++read.begin;
       while (read.end > read.begin && block.inputs[read.end - 1] >= mine_channels.end) --read.end;
       if (read.begin == read.end) return;
       for (i64 o = 0; o < block.n_outputs; ++o) rows_at[o] = p.rows[block.outputs[o]];
+      const bool few = mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost && equally_spaced(rows_at, block.n_outputs);
+      bool side_by_side = false;
       Box known{};
       for (i64 position = begin; position < end; ++position) {
         const Place s = place_of(p, position);
         const Box box = box_of(p, s);
-        if (position == begin || !(box == known)) table.build(p, box, block.inputs, read, lanes);
+        if (position == begin || !(box == known)) {
+          table.build(p, box, block.inputs, read, lanes);
+          side_by_side = few && table.n >= Lanes<T>::kVector && equally_spaced(table.weight, table.n) && table.weight[1] - table.weight[0] == 1;
+        }
         known = box;
         const T* const kernel = static_cast<const T*>(weight) + kernel_of(p, s);
         T* const origin = result.get() + origin_of(p, s, lanes);
         const i64 ahead = ahead_of(p, s);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * positions + position) * lanes; };
+        if (side_by_side) {
+          along.add(table, kernel, rows_at, block.n_outputs, mine_lanes, ahead, from, origin);
+          continue;
+        }
         gather(block.n_outputs, mine_lanes, from, scratch);
         multiply_rows(
             table.n, mine_lanes, block.n_outputs, rows_at, scratch, true, ahead,

@@ -2,17 +2,20 @@
 // over the window. Threads share out kernels, and where these are few, outputs: each weight is summed by one thread.
 #pragma once
 
+#include "accumulate.hpp"
 #include "layout.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
 
+constexpr i64 kPastCache = 16 << 20;  // bytes of a result from which on it would not be found in a cache
 constexpr i64 kSamples = 128;  // windows that are held at once
 
 template <class T>
 int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   constexpr int V = Lanes<T>::kVector;
   if (!count_of_blocks(p)) return CV_OK;  // there are no weights
+  if (sums_stay<T>(p)) return accumulate<T>(p, input, grad_output, grad_weight, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p), outputs = most_outputs(p);
   const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V), kernels = kernels_of(p);
   const i64 held = p.batch > kSamples || kernels == positions ? p.batch : kSamples;
@@ -24,11 +27,12 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
   Buffer<bool> marks(window * threads);
   if (!laned || !gradient || !scratches || !tables || !marks) return CV_NO_MEMORY;
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
-  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads);
+  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), inputs_of(p));
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
-  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads);
+  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
 
   const i64 blocks = count_of_blocks(p);
+  const bool large = p.out_channels * kernels * window * static_cast<i64>(sizeof(T)) > kPastCache && kernels == positions;
   i64 parts = blocks * kernels >= 4 * threads ? 1 : (4 * threads + blocks * kernels - 1) / (blocks * kernels);  // of the outputs
   parallel(threads, [&](int worker, int workers) {
     T* const values = scratches.get() + worker * own_values;
@@ -71,8 +75,10 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               T* out[kMostRows];
               const i64 width = n - k < 2 * V ? n - k : 2 * V;
               const bool direct = straight && width == 2 * V;
+              bool past = direct && fresh && large;
+              for (int m = 0; m < rows; ++m) past = past && reinterpret_cast<std::uintptr_t>(to + p.rows[block.outputs[o + m]] + k) % kVectorBytes == 0;
               for (int m = 0; m < rows; ++m) out[m] = direct ? to + p.rows[block.outputs[o + m]] + k : corner + m * 2 * V;
-              multiply_lanes<T>(width > V ? 2 * V : V, rows, Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, 0});
+              multiply_lanes<T>(width > V ? 2 * V : V, rows, Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, Fetch::kNothing, 0, past});
               if (direct) continue;
               for (int m = 0; m < rows; ++m) {
                 T* const row = to + p.rows[block.outputs[o + m]];
@@ -120,6 +126,7 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
         flush();
       }
     });
+    if (large) fence();
   });
   return CV_OK;
 }

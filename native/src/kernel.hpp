@@ -10,6 +10,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 namespace cv::CV_ISA {
 
 using i64 = std::int64_t;
@@ -44,7 +48,31 @@ inline void store(T* to, typename Vector<T, V>::type value) {
   *reinterpret_cast<typename Vector<T, V>::anywhere*>(to) = value;
 }
 
-// What a call of the kernel works on. Where `ahead` is not 0, what lies so many elements further is fetched meanwhile.
+// Past the cache, to memory: for results too large to be found there again. The place is one of a whole vector.
+template <class T, int V>
+inline void stream(T* to, typename Vector<T, V>::type value) {
+#if defined(__AVX512F__)
+  if constexpr (V * sizeof(T) == 64) return _mm512_stream_ps(reinterpret_cast<float*>(to), reinterpret_cast<__m512>(value));
+#endif
+#if defined(__AVX__)
+  if constexpr (V * sizeof(T) == 32) return _mm256_stream_ps(reinterpret_cast<float*>(to), reinterpret_cast<__m256>(value));
+#elif defined(__SSE2__)
+  if constexpr (V * sizeof(T) == 16) return _mm_stream_ps(reinterpret_cast<float*>(to), reinterpret_cast<__m128>(value));
+#endif
+  store<T, V>(to, value);
+}
+
+// Before others may read what was streamed.
+inline void fence() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
+// What is fetched ahead while a tile is multiplied: what lies `ahead` elements further than `a`, or than `x`.
+enum class Fetch { kNothing, kA, kX };
+
+// What a call of the kernel works on.
 template <class T>
 struct Tile {
   i64 n;
@@ -54,16 +82,19 @@ struct Tile {
   i64 step;
   T* const* out;
   bool add;
-  i64 ahead;
+  Fetch fetch = Fetch::kNothing;
+  i64 ahead = 0;
+  bool past = false;  // whether results go past the cache
 };
 
-template <class T, int V, int NV, int M, bool Ahead>
+template <class T, int V, int NV, int M, Fetch What>
 void multiply_tile(const Tile<T>& tile) {
   using Vec = typename Vector<T, V>::type;
   const T* a[M];
   for (int m = 0; m < M; ++m) a[m] = tile.a[m];
-  for (int m = 0; m < M; ++m)
-    for (unsigned v = 0; v < NV * V * sizeof(T); v += 64) __builtin_prefetch(reinterpret_cast<const char*>(tile.out[m]) + v, 1, 3);
+  if (!tile.past)
+    for (int m = 0; m < M; ++m)
+      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64) __builtin_prefetch(reinterpret_cast<const char*>(tile.out[m]) + v, 1, 3);
   Vec sum[M][NV];
   for (int m = 0; m < M; ++m)
     for (int v = 0; v < NV; ++v) sum[m][v] = Vec{};
@@ -81,7 +112,9 @@ void multiply_tile(const Tile<T>& tile) {
       const T one = a[m][place];
       for (int v = 0; v < NV; ++v) sum[m][v] += one * xs[v];
     }
-    if constexpr (Ahead) {  // a row at a time: a line holds more elements than there are rows
+    if constexpr (What == Fetch::kX)
+      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64) __builtin_prefetch(reinterpret_cast<const char*>(x + ahead) + v, 0, 2);
+    if constexpr (What == Fetch::kA) {  // a row at a time: a line holds more elements than there are rows
       __builtin_prefetch(tile.a[turn] + place + ahead, 0, 2);
       turn = turn + 1 == M ? 0 : turn + 1;
     }
@@ -89,6 +122,9 @@ void multiply_tile(const Tile<T>& tile) {
   if (tile.add)
     for (int m = 0; m < M; ++m)
       for (int v = 0; v < NV; ++v) store<T, V>(tile.out[m] + v * V, load<T, V>(tile.out[m] + v * V) + sum[m][v]);
+  else if (tile.past)
+    for (int m = 0; m < M; ++m)
+      for (int v = 0; v < NV; ++v) stream<T, V>(tile.out[m] + v * V, sum[m][v]);
   else
     for (int m = 0; m < M; ++m)
       for (int v = 0; v < NV; ++v) store<T, V>(tile.out[m] + v * V, sum[m][v]);
@@ -96,8 +132,11 @@ void multiply_tile(const Tile<T>& tile) {
 
 template <class T, int V, int NV, int M>
 void multiply(const Tile<T>& tile) {
-  if (tile.ahead) multiply_tile<T, V, NV, M, true>(tile);
-  else multiply_tile<T, V, NV, M, false>(tile);
+  switch (tile.fetch) {
+    case Fetch::kNothing: return multiply_tile<T, V, NV, M, Fetch::kNothing>(tile);
+    case Fetch::kA: return multiply_tile<T, V, NV, M, Fetch::kA>(tile);
+    case Fetch::kX: return multiply_tile<T, V, NV, M, Fetch::kX>(tile);
+  }
 }
 
 template <class T, int V, int NV>

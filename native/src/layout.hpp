@@ -8,7 +8,8 @@
 
 namespace cv::CV_ISA {
 
-// A tensor with strides as rows of equally spaced positions; neighbouring directions that lie in one row are joined.
+// A tensor with strides as rows of equally spaced positions; neighbouring directions that lie in one row are joined, channels not
+// where they are to be apart.
 struct Rows {
   i64 count;      // of rows
   i64 length;     // of a row
@@ -16,13 +17,14 @@ struct Rows {
   i64 sizes[4], strides[4];
   int outer;
 
-  Rows(i64 channels, const cv_axis (&axes)[3], i64 cv_axis::*size, const i64* stride) {
+  Rows(i64 channels, const cv_axis (&axes)[3], i64 cv_axis::*size, const i64* stride, bool apart = false) {
     i64 s[4] = {channels, axes[0].*size, axes[1].*size, axes[2].*size};
     i64 t[4] = {stride[1], stride[2], stride[3], stride[4]};
     int n = 0;
     for (int d = 0; d < 4; ++d) {
       if (s[d] == 1) continue;
-      if (n && strides[n - 1] == t[d] * s[d]) {
+      const bool after_channels = n == 1 && channels > 1;
+      if (n && strides[n - 1] == t[d] * s[d] && !(apart && after_channels)) {
         sizes[n - 1] *= s[d];
         strides[n - 1] = t[d];
       } else {
@@ -60,12 +62,25 @@ void each_piece(const Rows& rows, Range positions, F body) {
   }
 }
 
+// Positions from a channel to the next, so that channels do not fall on the same lines of a cache.
 template <class T>
-void to_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads) {
+i64 pitch_of(i64 positions, i64 lanes) {
+  constexpr i64 kPage = 4096, kApart = 256;
+  const i64 bytes = lanes * static_cast<i64>(sizeof(T));
+  for (int more = 0; more < 4 && positions > 1; ++more) {
+    const i64 past = (positions + more) * bytes % kPage;
+    if (past >= kApart && past <= kPage - kApart) return positions + more;
+  }
+  return positions;
+}
+
+// A channel has `positions`, and lies `pitch` of them after the one before it.
+template <class T>
+void to_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads, i64 positions, i64 pitch) {
   parallel(threads, [&](int worker, int workers) {
     each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
       const T* source = from + offset;
-      T* target = to + position * lanes;
+      T* target = to + (position + position / positions * (pitch - positions)) * lanes;
       if (rows.step == 1) {
         transpose(source, batch_stride, batch, count, target, lanes);
       } else {

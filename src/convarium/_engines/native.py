@@ -24,6 +24,7 @@ from .._spec.work import Work
 SUMMARY = "the C++ core: windows through tables, in the machine's widest vectors"
 IS_TORCH = False
 DTYPES = {torch.float32: 0, torch.float64: 1}
+WAY = 0  # the core chooses; its tests ask for each
 LANES = 8  # samples that a vector holds at least
 
 
@@ -130,7 +131,7 @@ def _described(problem: Problem, strides: tuple[int, ...]) -> _Description:
     )
     structure = library.Problem(
         problem.batch, wiring.in_channels, wiring.out_channels, (library.Axis * 3)(*axes), rows.ctypes.data, input_step,
-        classes, len(tables), DTYPES[problem.dtype],
+        classes, len(tables), DTYPES[problem.dtype], WAY,
     )  # fmt: skip
     return _Description(structure, (rows, tables, classes))
 

@@ -51,6 +51,7 @@ class Problem(ctypes.Structure):
         ("classes", POINTER(Blocks)),
         ("n_classes", c_int64),
         ("dtype", c_int32),
+        ("way", c_int32),
     ]
 
 

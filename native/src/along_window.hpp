@@ -1,0 +1,79 @@
+// grad_input for few samples, where the weights of a window lie side by side: rows are samples, vectors run over the window. Each
+// weight is then read once, in whole lines of the cache, as fast as memory gives them.
+#pragma once
+
+#include "units.hpp"
+
+namespace cv::CV_ISA {
+
+inline bool equally_spaced(const i64* places, i64 count) {
+  for (i64 i = 2; i < count; ++i)
+    if (places[i] - places[i - 1] != places[1] - places[0]) return false;
+  return true;
+}
+
+template <class T>
+class AlongWindow {
+  static constexpr int V = Lanes<T>::kVector;
+
+ public:
+  // Elements of `values` and of `places` that it needs.
+  static i64 values(i64 window, i64 outputs) { return V * (window + outputs); }
+
+  AlongWindow(T* values, i64* places) : values_(values), places_(places) {}
+
+  // Adds to `origin`, at the window's places, the sum over outputs of gradient * weight; from(o) is the gradient of output o.
+  template <class From>
+  void add(const Window& window, const T* kernel, const i64* rows, i64 outputs, Range lanes, i64 ahead, From from, T* origin) const {
+    T *const gradients = values_, *const sums = gradients + V * outputs;
+    const T* const weight = kernel + window.weight[0] + rows[0];
+    const i64 step = outputs > 1 ? rows[1] - rows[0] : 0;
+    for (i64 o = 0; o < outputs; ++o) places_[o] = o * V;
+    for (i64 b = lanes.begin; b < lanes.end;) {
+      const int samples = lanes.end - b < V ? Lanes<T>::kLeast : V;
+      for (i64 o = 0; o < outputs; ++o) copy_lanes(samples, from(o) + b, gradients + o * V);
+      for (i64 k = 0; k < window.n;) {
+        const int width = window.n - k >= 2 * V ? 2 * V : V;
+        if (window.n - k < V) k = window.n - V;  // the last vector begins early, and its sums are the same again
+        for (int m = 0; m < samples;) {
+          const int count = next_rows(samples - m);
+          const T* a[kMostRows];
+          T* out[kMostRows];
+          for (int i = 0; i < count; ++i) {
+            a[i] = gradients + m + i;
+            out[i] = sums + (m + i) * window.n + k;
+          }
+          const Fetch fetch = ahead && b == lanes.begin && !m ? Fetch::kX : Fetch::kNothing;
+          multiply_lanes<T>(width, count, Tile<T>{outputs, a, places_, weight + k, step, out, false, fetch, ahead});
+          m += count;
+        }
+        k += width;
+      }
+      add_turned(window, samples, sums, origin + b);
+      b += samples;
+    }
+  }
+
+ private:
+  // sums: (samples, window); origin: samples innermost.
+  static void add_turned(const Window& window, int samples, const T* sums, T* origin) {
+    using Vec = typename Vector<T, V>::type;
+    for (i64 first = 0; first < window.n; first += V) {
+      const i64 k = window.n - first < V ? window.n - V : first;
+      Vec corner[V];
+      for (int m = 0; m < V; ++m) corner[m] = m < samples ? load<T, V>(sums + m * window.n + k) : Vec{};
+      turn<V, V / 2>(corner);
+      for (i64 i = first - k; i < V; ++i) {
+        T* const to = origin + window.input[k + i];
+        if (samples == V) store<T, V>(to, load<T, V>(to) + corner[i]);
+        else
+          for (int m = 0; m < samples; ++m) to[m] += corner[i][m];
+      }
+    }
+  }
+
+  T* values_;
+  i64* places_;
+};
+
+}  // namespace cv::CV_ISA

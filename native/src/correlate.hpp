@@ -1,0 +1,196 @@
+// forward and grad_input where every written channel reads channels of its own, so that no rows share a window: vectors run over
+// neighbouring positions too, which share a kernel. Both maps are one: a channel of what is written sums, over its wires and
+// taps, weights times what is read.
+#pragma once
+
+#include "layout.hpp"
+#include "phases.hpp"
+#include "units.hpp"
+#include "wires.hpp"
+
+namespace cv::CV_ISA {
+
+constexpr int kMostAcross = 10;        // positions that a row is multiplied for at once
+constexpr i64 kNearCache = 28 * 1024;  // bytes of a core's first cache for what is read
+
+// out[v * out_across] (+)= sum over wires and taps of  weight[wire + tap] * x[wire + tap + v * across]
+template <class T>
+struct Row {
+  i64 wires;
+  const i64 *wire_weight, *wire_from;
+  i64 taps;
+  const i64 *tap_weight, *tap_from;
+  const T *weight, *x;
+  i64 across;
+  T* out;
+  i64 out_across;
+  bool add;
+};
+
+template <class T, int V, int NV>
+void multiply_row(const Row<T>& row) {
+  using Vec = typename Vector<T, V>::type;
+  constexpr int kChains = NV < 4 ? 4 / NV : 1;  // a sum alone would wait for each of its additions
+  const i64 one = row.across, two = 2 * row.across, three = 3 * row.across, four = 4 * row.across;
+  Vec sum[kChains][NV];
+  for (int chain = 0; chain < kChains; ++chain)
+    for (int v = 0; v < NV; ++v) sum[chain][v] = Vec{};
+  const i64 *const tap_weight = row.tap_weight, *const tap_from = row.tap_from;
+  for (i64 wire = 0; wire < row.wires; ++wire) {
+    const T* const weight = row.weight + row.wire_weight[wire];
+    const T* const from = row.x + row.wire_from[wire];
+    const auto add = [&](i64 tap, Vec(&to)[NV]) {
+      const T w = weight[tap_weight[tap]];
+      const T* x = from + tap_from[tap];
+      for (int v = 0; v < NV; v += 4, x += four) {
+        to[v] += w * load<T, V>(x);
+        if (v + 1 < NV) to[v + 1] += w * load<T, V>(x + one);
+        if (v + 2 < NV) to[v + 2] += w * load<T, V>(x + two);
+        if (v + 3 < NV) to[v + 3] += w * load<T, V>(x + three);
+      }
+    };
+    i64 tap = 0;
+    for (; tap + kChains <= row.taps; tap += kChains)
+      for (int chain = 0; chain < kChains; ++chain) add(tap + chain, sum[chain]);
+    if constexpr (kChains > 1)
+      for (int chain = 0; tap < row.taps; ++chain, ++tap) add(tap, sum[chain]);
+  }
+  for (int v = 0; v < NV; ++v) {
+    for (int chain = 1; chain < kChains; ++chain) sum[0][v] += sum[chain][v];
+    T* const out = row.out + v * row.out_across;
+    store<T, V>(out, row.add ? load<T, V>(out) + sum[0][v] : sum[0][v]);
+  }
+}
+
+template <class T, int V, int... NV>
+void multiply_row(i64 vectors, const Row<T>& row, std::integer_sequence<int, NV...>) {
+  static constexpr void (*table[])(const Row<T>&) = {multiply_row<T, V, NV + 1>...};
+  table[vectors - 1](row);
+}
+
+template <class T>
+void multiply_row(int lanes, i64 vectors, const Row<T>& row) {
+  constexpr int V = Lanes<T>::kVector;
+  constexpr auto all = std::make_integer_sequence<int, kMostAcross>{};
+  if (lanes == V) multiply_row<T, V>(vectors, row, all);
+  else multiply_row<T, Lanes<T>::kLeast>(vectors, row, all);
+}
+
+// Wires of a row that come from one group of channels, few enough that what is read of them stays near.
+struct Segment {
+  i64 row, begin, end;
+  bool add;
+};
+
+class Segments {
+ public:
+  Segments(const Wires& wires, i64 channels, i64 together)
+      : groups_((channels + together - 1) / together), begin_(groups_ + 3), segments_(wires.end(wires.rows() - 1) + wires.rows()) {
+    if (!*this) return;
+    i64* const begin = begin_.get();
+    for (i64 group = 0; group < groups_ + 3; ++group) begin[group] = 0;
+    each(wires, together, [&](i64 group, const Segment&) { ++begin[group + 2]; });
+    for (i64 group = 0; group < groups_; ++group) begin[group + 2] += begin[group + 1];
+    each(wires, together, [&](i64 group, const Segment& segment) { segments_.get()[begin[group + 1]++] = segment; });
+    count_ = begin[groups_];
+  }
+  explicit operator bool() const { return begin_ && segments_; }
+  const Segment* begin() const { return segments_.get(); }  // group by group
+  const Segment* end() const { return segments_.get() + count_; }
+
+ private:
+  template <class F>
+  static void each(const Wires& wires, i64 together, F body) {
+    for (i64 row = 0; row < wires.rows(); ++row) {
+      if (wires.begin(row) == wires.end(row)) body(0, Segment{row, 0, 0, false});  // written too: zeros
+      for (i64 wire = wires.begin(row); wire < wires.end(row);) {
+        const i64 group = wires.channel(wire) / together, first = wire;
+        while (wire < wires.end(row) && wires.channel(wire) / together == group) ++wire;
+        body(group, Segment{row, first, wire, first != wires.begin(row)});
+      }
+    }
+  }
+
+  i64 groups_, count_ = 0;
+  Buffer<i64> begin_;
+  Buffer<Segment> segments_;
+};
+
+// Whether blocks have few outputs, so that there is little to share a window among.
+inline bool are_small(const cv_problem& p) {
+  i64 outputs = 0, blocks = 0;
+  for (i64 k = 0; k < p.n_classes; ++k) {
+    blocks += p.classes[k].count;
+    outputs += p.classes[k].count * p.classes[k].outputs;
+  }
+  return outputs < 4 * blocks;
+}
+
+inline bool reads_apart(const cv_problem& p) {
+  if (p.way != CV_BEST_WAY) return p.way == CV_NEIGHBOURS;
+  return are_small(p) && p.axes[2].output >= 4 * p.axes[2].tile;  // and neighbours share a kernel
+}
+
+template <class T>
+int correlate(const cv_problem& p, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to, int threads) {
+  const i64 lanes = lanes_of<T>(p.batch);
+  const auto read_size = back ? &cv_axis::output : &cv_axis::size, write_size = back ? &cv_axis::size : &cv_axis::output;
+  const i64 read_channels = back ? p.out_channels : p.in_channels, write_channels = back ? p.in_channels : p.out_channels;
+  const i64 reads = p.axes[0].*read_size * (p.axes[1].*read_size) * (p.axes[2].*read_size);
+  const i64 writes = p.axes[0].*write_size * (p.axes[1].*write_size) * (p.axes[2].*write_size);
+  const i64 plane = pitch_of<T>(reads, lanes);
+  const i64 line = p.axes[2].*read_size * lanes, sheet = p.axes[1].*read_size * line;  // of what is read, in elements
+  Buffer<T> laned(read_channels * plane * lanes), result(write_channels * writes * lanes);
+  const Direction d0(p.axes[0], back, 1), d1(p.axes[1], back, 1), d2(p.axes[2], back, kMostAcross);
+  const Wires wires(p, back);
+  if (!laned || !result || !d0 || !d1 || !d2 || !wires) return CV_NO_MEMORY;
+  const i64 step = p.axes[2].tile * (back ? 1 : p.axes[2].stride);
+  const i64 rows_near = p.axes[0].kernel * p.axes[1].kernel, near = step * kMostAcross + p.axes[2].kernel;
+  const i64 fit = kNearCache / (rows_near * near * Lanes<T>::kVector * static_cast<i64>(sizeof(T)));
+  const i64 taps = taps_of(p), count = wires.end(write_channels - 1);
+  const Segments segments(wires, read_channels, fit > 1 ? fit : 1);
+  Buffer<i64> places(2 * count), tables(2 * taps * threads);
+  if (!segments || !places || !tables) return CV_NO_MEMORY;
+  i64 *const wire_weight = places.get(), *const wire_from = wire_weight + count;
+  for (i64 wire = 0; wire < count; ++wire) {
+    wire_weight[wire] = wires.weight(wire);
+    wire_from[wire] = wires.channel(wire) * plane * lanes;
+  }
+  const Rows read_rows(read_channels, p.axes, read_size, from.strides, plane != reads);
+  to_lanes(static_cast<const T*>(from.data), from.strides[0], read_rows, p.batch, lanes, laned.get(), threads, reads, plane);
+
+  const i64 vectors = (lanes + Lanes<T>::kVector - 1) / Lanes<T>::kVector;
+  const i64 units = d0.count() * d1.count() * d2.count() * vectors;
+  parallel(threads, [&](int worker, int workers) {
+    i64 *const tap_weight = tables.get() + 2 * taps * worker, *const tap_from = tap_weight + taps;
+    const Range mine = share(units, worker, workers);
+    for (i64 unit = mine.begin; unit < mine.end; ++unit) {
+      const i64 lane = unit % vectors * Lanes<T>::kVector, rest = unit / vectors;
+      const Run& r2 = d2.begin()[rest % d2.count()];
+      const Run& r1 = d1.begin()[rest / d2.count() % d1.count()];
+      const Run& r0 = d0.begin()[rest / d2.count() / d1.count()];
+      i64 n = 0;
+      for (i64 a = r0.low; a < r0.high; ++a)
+        for (i64 b = r1.low; b < r1.high; ++b)
+          for (i64 c = r2.low; c < r2.high; ++c, ++n) {
+            tap_weight[n] = r0.phase->weight[a] + r1.phase->weight[b] + r2.phase->weight[c];
+            tap_from[n] = r0.phase->from[a] * sheet + r1.phase->from[b] * line + r2.phase->from[c] * lanes;
+          }
+      const T* const x =
+          laned.get() + r0.begin * r0.phase->across * sheet + r1.begin * r1.phase->across * line + r2.begin * r2.phase->across * lanes + lane;
+      const auto written = [](const Run& r) { return r.phase->first + r.begin * r.phase->step; };
+      const i64 position = (written(r0) * (p.axes[1].*write_size) + written(r1)) * (p.axes[2].*write_size) + written(r2);
+      const int width = lanes - lane < Lanes<T>::kVector ? Lanes<T>::kLeast : Lanes<T>::kVector;
+      for (const Segment& segment : segments)
+        multiply_row<T>(width, r2.count,
+                        {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight, tap_from,
+                         static_cast<const T*>(weight), x, r2.phase->across * lanes,
+                         result.get() + (segment.row * writes + position) * lanes + lane, r2.phase->step * lanes, segment.add});
+    }
+  });
+  const Rows write_rows(write_channels, p.axes, write_size, to.strides);
+  from_lanes(result.get(), to.strides[0], write_rows, p.batch, lanes, static_cast<T*>(to.data), threads);
+  return CV_OK;
+}
+
+}  // namespace cv::CV_ISA

@@ -1,0 +1,87 @@
+// One direction of a convolution, taken apart into positions that read alike: with the same kernel and, where a gradient goes
+// back through a stride, the same taps. Neighbours in such a phase are equally spaced in what is read and in what is written.
+#pragma once
+
+#include "convarium.h"
+#include "kernel.hpp"
+#include "memory.hpp"
+
+namespace cv::CV_ISA {
+
+// Position q of a phase is `first + q * step` of what is written; its tap i reads `from[i] + q * across` and has weight[i].
+struct Phase {
+  i64 first, step, count, across, taps;
+  const i64 *weight, *from;
+};
+
+// Positions of a phase, from `begin` on, of which taps low to high meet what is read.
+struct Run {
+  const Phase* phase;
+  i64 begin, count, low, high;
+};
+
+class Direction {
+ public:
+  // Forward: an output reads inputs. Back: an input reads the gradients of the outputs that have read it. No run has more than
+  // `longest` positions.
+  Direction(const cv_axis& axis, bool back, i64 longest)
+      : size_(back ? axis.output : axis.size),
+        phases_(axis.tile * (back ? axis.stride : 1)),
+        tables_(2 * axis.tile * axis.kernel),
+        runs_(back ? axis.size : axis.output) {
+    if (!*this) return;
+    const i64 written = back ? axis.size : axis.output, step = axis.tile * (back ? axis.stride : 1);
+    const i64 across = axis.tile * (back ? 1 : axis.stride);
+    i64 *weight = tables_.get(), *from = weight + axis.tile * axis.kernel;
+    for (i64 r = 0; r < step && r < written; ++r) {
+      Phase& phase = phases_.get()[r];
+      phase = {r, step, (written - r + step - 1) / step, across, 0, weight, from};
+      for (i64 m = 0; m < axis.kernel; ++m) {
+        const i64 at = back ? r - axis.begin - m * axis.dilation : r * axis.stride + axis.begin + m * axis.dilation;
+        if (back && at % axis.stride) continue;
+        const i64 read = back ? at / axis.stride : at, kernel = back ? ((read % axis.tile) + axis.tile) % axis.tile : r;
+        *weight++ = m * axis.tap_step + kernel * axis.tile_step;
+        *from++ = read;
+        ++phase.taps;
+      }
+      add_runs(phase, longest);
+    }
+  }
+  explicit operator bool() const { return phases_ && tables_ && runs_; }
+  const Run* begin() const { return runs_.get(); }
+  const Run* end() const { return runs_.get() + count_; }
+  i64 count() const { return count_; }
+  const Phase& phase(i64 number) const { return phases_.get()[number]; }
+
+ private:
+  void add_runs(const Phase& phase, i64 longest) {
+    for (i64 q = 0; q < phase.count;) {
+      Run run{&phase, q, 0, 0, 0};
+      meet(phase, q, run.low, run.high);
+      for (i64 low = run.low, high = run.high; low == run.low && high == run.high;) {
+        ++run.count;
+        if (++q == phase.count) break;
+        meet(phase, q, low, high);
+      }
+      const i64 pieces = (run.count + longest - 1) / longest, all = run.count;
+      for (i64 piece = 0; piece < pieces; ++piece) {
+        const i64 begin = all * piece / pieces;
+        runs_.get()[count_++] = {&phase, run.begin + begin, all * (piece + 1) / pieces - begin, run.low, run.high};
+      }
+    }
+  }
+
+  // What a phase reads is in order, so taps that meet it are neighbours.
+  void meet(const Phase& phase, i64 q, i64& low, i64& high) const {
+    const auto inside = [&](i64 i) { return phase.from[i] + q * phase.across >= 0 && phase.from[i] + q * phase.across < size_; };
+    for (low = 0; low < phase.taps && !inside(low);) ++low;
+    for (high = phase.taps; high > low && !inside(high - 1);) --high;
+  }
+
+  i64 size_, count_ = 0;
+  Buffer<Phase> phases_;
+  Buffer<i64> tables_;
+  Buffer<Run> runs_;
+};
+
+}  // namespace cv::CV_ISA
