@@ -55,13 +55,14 @@ def test_every_instruction_set_agrees_with_the_definition(isa, available):
     done = python(
         f"""
 import torch
+from convarium._engines import native
 from convarium._native import library
 from family import random_case
 from test_engines import can, check
 assert library.load().cv_isa().decode() == {isa!r}
 ran = 0
 for seed in range({count}):
-    case = random_case(seed, (torch.float32, torch.float64)[seed % 2], least_batch=1)
+    case = random_case(seed, tuple(native.DTYPES)[seed % 4], least_batch=1)
     assert can("native", case.problem())
     check("native", case)
     ran += 1
@@ -72,6 +73,29 @@ print(ran)
     assert done.stdout.strip() == str(count), done.stderr
 
 
+HALVES = """
+import torch, convarium as cv
+for dtype in (torch.bfloat16, torch.float16):
+    every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(dtype).reshape(64, 4, 256)  # all numbers, the odd ones too
+    for factor in (1.0, 1 / 3, -0.7, 2.0**-9, 3.0e4):
+        weight = torch.full((4, 256, 1, 1), factor, dtype=dtype)
+        got = cv.conv1d(every, weight, groups=4, engine="native")
+        expected = (every.float() * weight[0, 0, 0, 0].float()).to(dtype)
+        assert torch.equal(got.isnan(), expected.isnan()), (dtype, factor)
+        assert torch.equal(got.nan_to_num(7.0), expected.nan_to_num(7.0)), (dtype, factor)
+print("right")
+"""
+
+
+@missing
+@pytest.mark.parametrize(("isa", "available"), isas())
+def test_all_halves_are_read_and_rounded_as_torch_does(isa, available):
+    if not available:
+        pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
+    done = python(HALVES, CONVARIUM_ISA=isa)
+    assert done.stdout.strip() == "right", done.stderr
+
+
 @missing
 @pytest.mark.parametrize("way", ["gathered", "neighbours"])
 def test_every_way_agrees_with_the_definition(monkeypatch, way):
@@ -79,7 +103,7 @@ def test_every_way_agrees_with_the_definition(monkeypatch, way):
     monkeypatch.setattr(native, "WAY", 1 + ("gathered", "neighbours").index(way))
     native._described.cache_clear()
     for seed in seeds(100, 1000):
-        check("native", random_case(seed, (torch.float32, torch.float64)[seed % 2], least_batch=1))
+        check("native", random_case(seed, tuple(native.DTYPES)[seed % 4], least_batch=1))
     native._described.cache_clear()
 
 

@@ -22,7 +22,8 @@
 extern "C" {
 #endif
 
-enum cv_dtype { CV_FLOAT32 = 0, CV_FLOAT64 = 1 };
+/* Halves are summed as float32 and rounded once. */
+enum cv_dtype { CV_FLOAT32 = 0, CV_FLOAT64 = 1, CV_BFLOAT16 = 2, CV_FLOAT16 = 3 };
 /* How sums are laid out; the core chooses, unless a test asks. GATHERED: a window is gathered for all that read it. NEIGHBOURS:
  * neighbouring positions, which share a kernel, are worked on at once. */
 enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2 };

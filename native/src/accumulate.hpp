@@ -134,8 +134,9 @@ bool sums_stay(const cv_problem& p) {
   return outputs_of(p) / kernels_of(p) * vectors >= 64 && p.axes[2].output >= 4 * p.axes[2].tile;
 }
 
-template <class T>
+template <class S>
 int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
+  using T = Computed<S>;
   constexpr int V = Lanes<T>::kVector;
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), taps = taps_of(p);
   const i64 plane = pitch_of<T>(inputs_of(p), lanes), g_plane = pitch_of<T>(positions, lanes);
@@ -170,9 +171,9 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
   Buffer<i64> tables(own_places * threads);
   if (!all_sums || !tables) return CV_NO_MEMORY;
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
-  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), plane);
+  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), plane);
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, g_plane != positions);
-  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, g_plane);
+  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, g_plane);
 
   const auto sum_up = [&](const Complete& part, Range o, Range i, const Phase& p0, const Phase& p1, const Phase& p2, T* sums, i64* from, i64* slots) {
     const i64 n_all = (i.end - i.begin) * taps;
@@ -220,7 +221,7 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
             for (i64 c = 0; c < p2.taps; ++c, sums += V) {
               T total = 0;
               for (int lane = 0; lane < V; ++lane) total += sums[lane];
-              static_cast<T*>(grad_weight)[part.weights[output] + part.input_weights[channel] + p0.weight[a] + p1.weight[b] + p2.weight[c]] = total;
+              static_cast<S*>(grad_weight)[part.weights[output] + part.input_weights[channel] + p0.weight[a] + p1.weight[b] + p2.weight[c]] = narrow<S>(total);
             }
   };
 

@@ -24,9 +24,9 @@ class AlongWindow {
 
   // Adds to `origin`, at the window's places, the sum over outputs of gradient * weight; from(o) is the gradient of output o.
   template <class From>
-  void add(const Window& window, const T* kernel, const i64* rows, i64 outputs, Range lanes, i64 ahead, From from, T* origin) const {
+  void add(const Window& window, const T* weights, const i64* rows, i64 outputs, Range lanes, i64 ahead, From from, T* origin) const {
     T *const gradients = values_, *const sums = gradients + V * outputs;
-    const T* const weight = kernel + window.weight[0] + rows[0];
+    const T* const weight = weights + rows[0];
     const i64 step = outputs > 1 ? rows[1] - rows[0] : 0;
     for (i64 o = 0; o < outputs; ++o) places_[o] = o * V;
     for (i64 b = lanes.begin; b < lanes.end;) {

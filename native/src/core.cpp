@@ -36,7 +36,7 @@ const Isa kIsas[] = {
     {"avx512",
      [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"); },
      avx512::table},
-    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2::table},
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }, avx2::table},
     {"baseline", always, baseline::table},
 #elif defined(__aarch64__)
     {"neon", always, neon::table},
@@ -59,7 +59,7 @@ const Isa& chosen() {
 }
 
 const Maps* maps_of(const cv_problem& problem) {
-  return problem.dtype == CV_FLOAT32 || problem.dtype == CV_FLOAT64 ? chosen().maps + problem.dtype : nullptr;
+  return problem.dtype >= CV_FLOAT32 && problem.dtype <= CV_FLOAT16 ? chosen().maps + problem.dtype : nullptr;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "layout.hpp"
+#include "packed.hpp"
 #include "phases.hpp"
 #include "units.hpp"
 #include "wires.hpp"
@@ -131,8 +132,12 @@ inline bool reads_apart(const cv_problem& p) {
   return are_small(p) && p.axes[2].output >= 4 * p.axes[2].tile;  // and neighbours share a kernel
 }
 
-template <class T>
-int correlate(const cv_problem& p, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to, int threads) {
+template <class S>
+int correlate(const cv_problem& given, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to, int threads) {
+  using T = Computed<S>;
+  const Packed<S> packed(given, weight, threads);
+  if (!packed) return CV_NO_MEMORY;
+  const cv_problem& p = packed.problem();
   const i64 lanes = lanes_of<T>(p.batch);
   const auto read_size = back ? &cv_axis::output : &cv_axis::size, write_size = back ? &cv_axis::size : &cv_axis::output;
   const i64 read_channels = back ? p.out_channels : p.in_channels, write_channels = back ? p.in_channels : p.out_channels;
@@ -157,7 +162,7 @@ int correlate(const cv_problem& p, bool back, const cv_tensor& from, const void*
     wire_from[wire] = wires.channel(wire) * plane * lanes;
   }
   const Rows read_rows(read_channels, p.axes, read_size, from.strides, plane != reads);
-  to_lanes(static_cast<const T*>(from.data), from.strides[0], read_rows, p.batch, lanes, laned.get(), threads, reads, plane);
+  to_lanes(static_cast<const S*>(from.data), from.strides[0], read_rows, p.batch, lanes, laned.get(), threads, reads, plane);
 
   const i64 vectors = (lanes + Lanes<T>::kVector - 1) / Lanes<T>::kVector;
   const i64 units = d0.count() * d1.count() * d2.count() * vectors;
@@ -184,12 +189,12 @@ int correlate(const cv_problem& p, bool back, const cv_tensor& from, const void*
       for (const Segment& segment : segments)
         multiply_row<T>(width, r2.count,
                         {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight, tap_from,
-                         static_cast<const T*>(weight), x, r2.phase->across * lanes,
+                         packed.weight(), x, r2.phase->across * lanes,
                          result.get() + (segment.row * writes + position) * lanes + lane, r2.phase->step * lanes, segment.add});
     }
   });
   const Rows write_rows(write_channels, p.axes, write_size, to.strides);
-  from_lanes(result.get(), to.strides[0], write_rows, p.batch, lanes, static_cast<T*>(to.data), threads);
+  from_lanes(result.get(), to.strides[0], write_rows, p.batch, lanes, static_cast<S*>(to.data), threads);
   return CV_OK;
 }
 

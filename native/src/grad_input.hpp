@@ -5,6 +5,7 @@
 
 #include "along_window.hpp"
 #include "correlate.hpp"
+#include "held.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
@@ -21,18 +22,20 @@ bool by_samples(const cv_problem& p, i64 lanes, int threads) {
   return !uneven(blocks) && weights <= kSmallWeights;
 }
 
-template <class T>
+template <class S>
 int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads) {
-  if (reads_apart(p)) return correlate<T>(p, true, grad_output, weight, grad_input, threads);
+  using T = Computed<S>;
+  if (reads_apart(p)) return correlate<S>(p, true, grad_output, weight, grad_input, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
   Buffer<T> gradient(p.out_channels * positions * lanes), result(p.in_channels * inputs * lanes);
-  const i64 own_values = outputs * lanes + AlongWindow<T>::values(window, outputs);
+  const i64 own_values = outputs * lanes + AlongWindow<T>::values(window, outputs) + Held<S>::values(window, outputs);
+  const i64 own_places = 2 * window + outputs + Held<S>::places(window, outputs);
   Buffer<T> scratches(own_values * threads);
-  Buffer<i64> tables((2 * window + 2 * outputs) * threads);
+  Buffer<i64> tables(own_places * threads);
   if (!gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
-  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
+  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
   zero(result.get(), p.in_channels * inputs * lanes, threads);
 
   const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
@@ -46,44 +49,44 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
       mine_channels = share(p.in_channels, worker, workers);
     }
     T* const scratch = scratches.get() + worker * own_values;
-    i64* const own = tables.get() + worker * (2 * window + 2 * outputs);
+    i64* const own = tables.get() + worker * own_places;
     Window table{0, own, own + window};
-    i64* const rows_at = own + 2 * window;
-    const AlongWindow<T> along{scratch + outputs * lanes, rows_at + outputs};
+    const AlongWindow<T> along(scratch + outputs * lanes, own + 2 * window);
+    Held<S> held(scratch + outputs * lanes + AlongWindow<T>::values(window, outputs), own + 2 * window + outputs);
     each_block(p, positions, {0, count_of_blocks(p) * positions}, [&](const Block& block, i64 begin, i64 end) {
       Range read{0, block.n_inputs};
       while (read.begin < read.end && block.inputs[read.begin] < mine_channels.begin) ++read.begin;
       while (read.end > read.begin && block.inputs[read.end - 1] >= mine_channels.end) --read.end;
       if (read.begin == read.end) return;
-      for (i64 o = 0; o < block.n_outputs; ++o) rows_at[o] = p.rows[block.outputs[o]];
-      const bool few = mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost && equally_spaced(rows_at, block.n_outputs);
-      bool side_by_side = false;
+      const bool few = mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost;
+      bool along_window = false;
       Box known{};
       for (i64 position = begin; position < end; ++position) {
         const Place s = place_of(p, position);
         const Box box = box_of(p, s);
         if (position == begin || !(box == known)) {
           table.build(p, box, block.inputs, read, lanes);
-          side_by_side = few && table.n >= Lanes<T>::kVector && equally_spaced(table.weight, table.n) && table.weight[1] - table.weight[0] == 1;
+          held.begin(p, block, table);
+          along_window = few && table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side()) && equally_spaced(held.rows(), block.n_outputs);
         }
         known = box;
-        const T* const kernel = static_cast<const T*>(weight) + kernel_of(p, s);
         T* const origin = result.get() + origin_of(p, s, lanes);
-        const i64 ahead = ahead_of(p, s);
+        const i64 next = ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
+        held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), next);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * positions + position) * lanes; };
-        if (side_by_side) {
-          along.add(table, kernel, rows_at, block.n_outputs, mine_lanes, ahead, from, origin);
+        if (along_window) {
+          along.add(table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead, from, origin);
           continue;
         }
         gather(block.n_outputs, mine_lanes, from, scratch);
         multiply_rows(
-            table.n, mine_lanes, block.n_outputs, rows_at, scratch, true, ahead,
-            [&](i64 k) { return kernel + table.weight[k]; }, [&](i64 k) { return origin + table.input[k]; });
+            table.n, mine_lanes, block.n_outputs, held.rows(), scratch, true, ahead,
+            [&](i64 k) { return held.base() + held.taps()[k]; }, [&](i64 k) { return origin + table.input[k]; });
       }
     });
   });
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, grad_input.strides);
-  from_lanes(result.get(), grad_input.strides[0], in_rows, p.batch, lanes, static_cast<T*>(grad_input.data), threads);
+  from_lanes(result.get(), grad_input.strides[0], in_rows, p.batch, lanes, static_cast<S*>(grad_input.data), threads);
   return CV_OK;
 }
 

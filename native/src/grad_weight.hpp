@@ -11,28 +11,29 @@ namespace cv::CV_ISA {
 constexpr i64 kPastCache = 16 << 20;  // bytes of a result from which on it would not be found in a cache
 constexpr i64 kSamples = 128;  // windows that are held at once
 
-template <class T>
+template <class S>
 int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
+  using T = Computed<S>;
   constexpr int V = Lanes<T>::kVector;
   if (!count_of_blocks(p)) return CV_OK;  // there are no weights
-  if (sums_stay<T>(p)) return accumulate<T>(p, input, grad_output, grad_weight, threads);
+  if (sums_stay<T>(p)) return accumulate<S>(p, input, grad_output, grad_weight, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p), outputs = most_outputs(p);
   const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V), kernels = kernels_of(p);
   const i64 held = p.batch > kSamples || kernels == positions ? p.batch : kSamples;
   Buffer<T> laned(p.in_channels * inputs_of(p) * lanes), gradient(p.out_channels * positions * lanes);
-  const i64 own_values = step * held + outputs * held + step * Lanes<T>::kMost + kMostRows * 2 * V;
-  const i64 own_places = 2 * window + held;
+  const i64 own_values = step * held + outputs * held + step * Lanes<T>::kMost + kMostRows * 2 * V + (kIsHalf<S> ? outputs * window : 0);
+  const i64 counted = held > window ? held : window, own_places = 2 * window + counted;
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
   Buffer<bool> marks(window * threads);
   if (!laned || !gradient || !scratches || !tables || !marks) return CV_NO_MEMORY;
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
-  to_lanes(static_cast<const T*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), inputs_of(p));
+  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), inputs_of(p));
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
-  to_lanes(static_cast<const T*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
+  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
 
   const i64 blocks = count_of_blocks(p);
-  const bool large = p.out_channels * kernels * window * static_cast<i64>(sizeof(T)) > kPastCache && kernels == positions;
+  const bool large = !kIsHalf<S> && p.out_channels * kernels * window * static_cast<i64>(sizeof(T)) > kPastCache && kernels == positions;
   i64 parts = blocks * kernels >= 4 * threads ? 1 : (4 * threads + blocks * kernels - 1) / (blocks * kernels);  // of the outputs
   parallel(threads, [&](int worker, int workers) {
     T* const values = scratches.get() + worker * own_values;
@@ -40,16 +41,18 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
     T* const gradients = turned + step * held;
     T* const windows = gradients + outputs * held;
     T* const corner = windows + step * Lanes<T>::kMost;
+    T* const sums = corner + kMostRows * 2 * V;
     i64* const places = tables.get() + worker * own_places;
     Window full{0, places, places + window};
     i64* const count_up = places + 2 * window;
     bool* const inside = marks.get() + window * worker;
-    for (i64 j = 0; j < held; ++j) count_up[j] = j;
+    for (i64 j = 0; j < counted; ++j) count_up[j] = j;
 
     each_block(p, kernels * parts, share(blocks * kernels * parts, worker, workers), [&](const Block& block, i64 begin, i64 end) {
       const i64 n = block.n_inputs * taps_of(p);
       const Box all{{0, 0, 0}, {p.axes[0].kernel, p.axes[1].kernel, p.axes[2].kernel}};
       full.build(p, all, block.inputs, {0, block.n_inputs}, lanes);
+      const bool side_by_side = full.side_by_side();
       for (i64 unit = begin; unit < end; ++unit) {
         const Range mine = share(block.n_outputs, static_cast<int>(unit % parts), static_cast<int>(parts));
         if (mine.begin == mine.end) continue;
@@ -59,14 +62,18 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
           first.at[d] = phase % p.axes[d].tile;
           phase /= p.axes[d].tile;
         }
-        T* const to = static_cast<T*>(grad_weight) + kernel_of(p, first);
+        S* const result = static_cast<S*>(grad_weight) + kernel_of(p, first);
+        T* to = sums;  // of halves the sums are kept as wholes until all are there
+        if constexpr (!kIsHalf<S>) to = result;
+        const auto row_of = [&](i64 o) { return to + (kIsHalf<S> ? (o - mine.begin) * n : p.rows[block.outputs[o]]); };
+        const i64* const at = kIsHalf<S> ? count_up : full.weight;
         bool fresh = true;  // nothing is summed up yet
         i64 samples = 0;
         Box known{};
 
         const auto flush = [&] {
           if (!samples && !fresh) return;
-          const bool straight = known == all && full.n == n && (n == 0 || full.weight[n - 1] == n - 1);
+          const bool straight = known == all && (kIsHalf<S> || side_by_side);
           for (i64 o = mine.begin; o < mine.end;) {
             const int rows = next_rows(mine.end - o);
             const T* a[kMostRows];
@@ -76,14 +83,14 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               const i64 width = n - k < 2 * V ? n - k : 2 * V;
               const bool direct = straight && width == 2 * V;
               bool past = direct && fresh && large;
-              for (int m = 0; m < rows; ++m) past = past && reinterpret_cast<std::uintptr_t>(to + p.rows[block.outputs[o + m]] + k) % kVectorBytes == 0;
-              for (int m = 0; m < rows; ++m) out[m] = direct ? to + p.rows[block.outputs[o + m]] + k : corner + m * 2 * V;
+              for (int m = 0; m < rows; ++m) out[m] = direct ? row_of(o + m) + k : corner + m * 2 * V;
+              for (int m = 0; m < rows; ++m) past = past && reinterpret_cast<std::uintptr_t>(out[m]) % kVectorBytes == 0;
               multiply_lanes<T>(width > V ? 2 * V : V, rows, Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, Fetch::kNothing, 0, past});
               if (direct) continue;
               for (int m = 0; m < rows; ++m) {
-                T* const row = to + p.rows[block.outputs[o + m]];
+                T* const row = row_of(o + m);
                 for (i64 i = 0; i < width; ++i) {
-                  T& weight = row[full.weight[k + i]];
+                  T& weight = row[at[k + i]];
                   const T sum = inside[k + i] && samples ? corner[m * 2 * V + i] : T(0);
                   weight = fresh ? sum : weight + sum;
                 }
@@ -124,6 +131,13 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               samples += p.batch;
             }
         flush();
+        if constexpr (kIsHalf<S>)
+          for (i64 o = mine.begin; o < mine.end; ++o) {
+            S* const row = result + p.rows[block.outputs[o]];
+            if (side_by_side) narrow_row(row_of(o), n, row + full.weight[0]);
+            else
+              for (i64 k = 0; k < n; ++k) row[full.weight[k]] = narrow<S>(row_of(o)[k]);
+          }
       }
     });
     if (large) fence();

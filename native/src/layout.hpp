@@ -75,17 +75,17 @@ i64 pitch_of(i64 positions, i64 lanes) {
 }
 
 // A channel has `positions`, and lies `pitch` of them after the one before it.
-template <class T>
-void to_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads, i64 positions, i64 pitch) {
+template <class S, class T>
+void to_lanes(const S* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads, i64 positions, i64 pitch) {
   parallel(threads, [&](int worker, int workers) {
     each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
-      const T* source = from + offset;
+      const S* source = from + offset;
       T* target = to + (position + position / positions * (pitch - positions)) * lanes;
       if (rows.step == 1) {
         transpose(source, batch_stride, batch, count, target, lanes);
       } else {
         for (i64 b = 0; b < batch; ++b)
-          for (i64 i = 0; i < count; ++i) target[i * lanes + b] = source[b * batch_stride + i * rows.step];
+          for (i64 i = 0; i < count; ++i) target[i * lanes + b] = widen(source[b * batch_stride + i * rows.step]);
       }
       for (i64 i = 0; i < count; ++i)
         for (i64 b = batch; b < lanes; ++b) target[i * lanes + b] = 0;
@@ -93,19 +93,19 @@ void to_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 
   });
 }
 
-template <class T>
-void from_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads) {
+template <class S, class T>
+void from_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, S* to, int threads) {
   parallel(threads, [&](int worker, int workers) {
     each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
       const T* source = from + position * lanes;
-      T* target = to + offset;
+      S* target = to + offset;
       if (rows.step == 1) {
         constexpr i64 V = Lanes<T>::kVector;
         for (i64 b = 0; b < batch; b += V)
           transpose(source + b, lanes, count, batch - b < V ? batch - b : V, target + b * batch_stride, batch_stride);
       } else {
         for (i64 b = 0; b < batch; ++b)
-          for (i64 i = 0; i < count; ++i) target[b * batch_stride + i * rows.step] = source[i * lanes + b];
+          for (i64 i = 0; i < count; ++i) target[b * batch_stride + i * rows.step] = narrow<S>(source[i * lanes + b]);
       }
     });
   });

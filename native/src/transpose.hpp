@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "kernel.hpp"
+#include "numbers.hpp"
 
 namespace cv::CV_ISA {
 
@@ -24,24 +24,25 @@ inline void turn(Vec (&rows)[V]) {
 }
 
 // to[c * to_step + r] = from[r * from_step + c]; rows and columns past their number are read as 0 and not written.
-template <class T>
-inline void transpose_corner(const T* from, i64 from_step, i64 rows, i64 columns, T* to, i64 to_step) {
+template <class From, class To>
+inline void transpose_corner(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step) {
+  using T = Computed<From>;
   constexpr int V = Lanes<T>::kVector;
   typename Vector<T, V>::type corner[V];
   if (rows >= V && columns >= V) {
-    for (int r = 0; r < V; ++r) corner[r] = load<T, V>(from + r * from_step);
+    for (int r = 0; r < V; ++r) corner[r] = read<V>(from + r * from_step);
     turn<V, V / 2>(corner);
-    for (int c = 0; c < V; ++c) store<T, V>(to + c * to_step, corner[c]);
+    for (int c = 0; c < V; ++c) write<V>(to + c * to_step, corner[c]);
     return;
   }
   const i64 height = rows < V ? rows : V, width = columns < V ? columns : V;
   for (i64 r = 0; r < height; ++r)
-    for (i64 c = 0; c < width; ++c) to[c * to_step + r] = from[r * from_step + c];
+    for (i64 c = 0; c < width; ++c) to[c * to_step + r] = narrow<To>(widen(from[r * from_step + c]));
 }
 
-template <class T>
-void transpose(const T* from, i64 from_step, i64 rows, i64 columns, T* to, i64 to_step) {
-  constexpr int V = Lanes<T>::kVector;
+template <class From, class To>
+void transpose(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step) {
+  constexpr int V = Lanes<Computed<From>>::kVector;
   for (i64 r = 0; r < rows; r += V)
     for (i64 c = 0; c < columns; c += V)
       transpose_corner(from + r * from_step + c, from_step, rows - r, columns - c, to + c * to_step + r, to_step);

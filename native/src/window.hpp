@@ -77,6 +77,13 @@ struct Window {
   i64* weight = nullptr;
   i64* input = nullptr;
 
+  // Whether the weights lie one after the other.
+  bool side_by_side() const {
+    for (i64 j = 1; j < n; ++j)
+      if (weight[j] != weight[j - 1] + 1) return false;
+    return true;
+  }
+
   void build(const cv_problem& p, const Box& box, const i64* channels, Range inputs, i64 lanes) {
     const i64 plane = inputs_of(p);
     const i64 row = p.axes[1].size * p.axes[2].size * p.axes[0].dilation, line = p.axes[2].size * p.axes[1].dilation;

@@ -23,7 +23,7 @@ from .._spec.work import Work
 
 SUMMARY = "the C++ core: windows through tables, in the machine's widest vectors"
 IS_TORCH = False
-DTYPES = {torch.float32: 0, torch.float64: 1}
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 WAY = 0  # the core chooses; its tests ask for each
 LANES = 8  # samples that a vector holds at least
 
@@ -40,7 +40,7 @@ def supports(map: Map, problem: Problem) -> str | None:
     if problem.device != "cpu":
         return f"it runs on the CPU, not on {problem.device}"
     if problem.dtype not in DTYPES:
-        return f"it computes in float32 and float64, not in {problem.dtype}"
+        return f"it computes with real numbers of 16 to 64 bits, not with {problem.dtype}"
     if problem.ndim > 3:
         return f"it convolves in 1 to 3 dimensions, not {problem.ndim}"
     return None

@@ -19,7 +19,10 @@ from torch import Tensor
 from . import library
 
 _LEAST = 256 * 1024  # bytes: smaller tensors are torch's own
-_CODES = {torch.float32: (2, 32), torch.float64: (2, 64)}  # as dlpack.h numbers them
+_CODES = {  # as dlpack.h numbers them
+    torch.float32: (2, 32), torch.float64: (2, 64), torch.float16: (2, 16), torch.bfloat16: (4, 16),
+    torch.complex64: (5, 64), torch.complex128: (5, 128),
+}  # fmt: skip
 
 _capsule = ctypes.pythonapi.PyCapsule_New
 _capsule.restype = py_object

@@ -1,0 +1,60 @@
+// All weights, as they are computed with: where they lie, or widened into a copy, and the problem whose steps lead through it.
+#pragma once
+
+#include "memory.hpp"
+#include "numbers.hpp"
+#include "threads.hpp"
+#include "window.hpp"
+#include "wires.hpp"
+
+namespace cv::CV_ISA {
+
+template <class S>
+class Packed {
+  using T = Computed<S>;
+
+ public:
+  Packed(const cv_problem& p, const void* weight, int threads)
+      : problem_(p), wires_(p, false), rows_(kIsHalf<S> ? p.out_channels : 0), copy_(kIsHalf<S> ? count_of_edges(p) * kernels_of(p) * taps_of(p) : 0) {
+    if (!*this) return;
+    if constexpr (kIsHalf<S>) {
+      problem_.rows = rows_.get();
+      problem_.input_step = kernels_of(p) * taps_of(p);
+      i64 step = 1;
+      for (int d = 2; d >= 0; step *= p.axes[d--].kernel) problem_.axes[d].tap_step = step;
+      for (int d = 2; d >= 0; step *= p.axes[d--].tile) problem_.axes[d].tile_step = step;
+      for (i64 o = 0; o < p.out_channels; ++o) rows_.get()[o] = wires_.begin(o) * problem_.input_step;
+      parallel(threads, [&](int worker, int workers) {
+        const Range mine = share(wires_.end(p.out_channels - 1), worker, workers);
+        for (i64 wire = mine.begin; wire < mine.end; ++wire)
+          copy(p, static_cast<const S*>(weight) + wires_.weight(wire), copy_.get() + wire * problem_.input_step);
+      });
+      weight_ = copy_.get();
+    } else {
+      weight_ = static_cast<const T*>(weight);
+    }
+  }
+  explicit operator bool() const { return wires_ && rows_ && copy_; }
+  const cv_problem& problem() const { return problem_; }
+  const T* weight() const { return weight_; }
+
+ private:
+  static void copy(const cv_problem& p, const S* from, T* to) {
+    const auto& [x, y, z] = p.axes;
+    for (i64 a = 0; a < x.tile; ++a)
+      for (i64 b = 0; b < y.tile; ++b)
+        for (i64 c = 0; c < z.tile; ++c)
+          for (i64 i = 0; i < x.kernel; ++i)
+            for (i64 j = 0; j < y.kernel; ++j)
+              for (i64 k = 0; k < z.kernel; ++k)
+                *to++ = widen(from[a * x.tile_step + b * y.tile_step + c * z.tile_step + i * x.tap_step + j * y.tap_step + k * z.tap_step]);
+  }
+
+  cv_problem problem_;
+  Wires wires_;
+  Buffer<i64> rows_;
+  Buffer<T> copy_;
+  const T* weight_ = nullptr;
+};
+
+}  // namespace cv::CV_ISA
