@@ -97,14 +97,75 @@ def test_all_halves_are_read_and_rounded_as_torch_does(isa, available):
 
 
 @missing
-@pytest.mark.parametrize("way", ["gathered", "neighbours"])
+@pytest.mark.parametrize(
+    "way", [pytest.param(1, id="gathered"), pytest.param(2, id="neighbours"), pytest.param(5, id="gathered in slabs"),
+            pytest.param(6, id="neighbours in slabs")]
+)  # fmt: skip
 def test_every_way_agrees_with_the_definition(monkeypatch, way):
     """The core chooses by sizes that random problems seldom have."""
-    monkeypatch.setattr(native, "WAY", 1 + ("gathered", "neighbours").index(way))
+    monkeypatch.setattr(native, "WAY", way)
     native._described.cache_clear()
     for seed in seeds(100, 1000):
         check("native", random_case(seed, tuple(native.DTYPES)[seed % 4], least_batch=1))
     native._described.cache_clear()
+
+
+WORKSPACE = """
+import torch, convarium as cv
+from convarium._engines import native
+graph, input_size, weight_size, dtype = {graph}, {input}, {weight}, torch.{dtype}
+problem = cv.plan2d(input_size, weight_size, channels=graph, dtype=dtype).problem
+pair = {{"forward": ("input", "weight"), "grad_input": ("output", "weight"), "grad_weight": ("input", "output")}}["{map}"]
+result = getattr(native, "{map}")(problem, *(torch.ones(getattr(problem, name + "_shape"), dtype=dtype) for name in pair))
+windows = torch.Size(problem.output_shape[2:]).numel() * 9 * input_size[0] * input_size[1] * result.itemsize
+held = cv.memory_stats()["peak"] - (result.nbytes if result.nbytes >= 2**20 else 0)  # smaller ones are torch's own
+print(held / 2**20, max(windows / 10 / 2**20, 32))
+"""
+
+
+@missing
+@pytest.mark.parametrize(
+    ("graph", "input", "weight", "dtype"),
+    [
+        pytest.param(None, (256, 64, 30, 30), (8, 28, 28, 64, 3, 3), "float32", id="many samples"),
+        pytest.param(None, (1, 4, 1026, 1026), (4, 4, 3, 3), "float32", id="a large picture"),
+        pytest.param(None, (1, 4, 1024, 1024), (4, 2, 2, 4, 3, 3), "float64", id="tiled"),
+        pytest.param("cv.ChannelGraph.interlaced(8, 8, 4)", (3, 8, 770, 770), (16, 3, 3), "float32", id="a graph"),
+        pytest.param(None, (64, 64, 30, 30), (8, 28, 28, 64, 3, 3), "bfloat16", id="halves"),
+    ],
+)
+@pytest.mark.parametrize("map", MAPS)
+def test_what_is_held_besides_operands_and_results_is_bounded(map, graph, input, weight, dtype):
+    """By a tenth of the windows, or 32 MiB."""
+    script = WORKSPACE.format(map=map, graph=graph, input=input, weight=weight, dtype=dtype)
+    done = python(script, CONVARIUM_MEMORY_LIMIT="0")
+    assert done.returncode == 0, done.stderr
+    held, allowed = (float(number) for number in done.stdout.split())
+    assert 1 < held <= allowed
+
+
+@missing
+def test_offsets_past_32_bits():
+    """Tensors that span tens of gigabytes of addresses, of which little is ever touched."""
+    mmap = pytest.importorskip("mmap")
+    far = 2**31 + 64
+    x, w = torch.randn(2, 3, 4, 4), torch.randn(3, 3, 3, 3, 2, 2)
+    try:
+        flags = (
+            mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
+        )  # named since Python 3.13
+        spaces = [mmap.mmap(-1, 4 * 4 * far, flags=flags) for _ in range(3)]
+    except (OSError, AttributeError, ValueError, OverflowError) as error:
+        pytest.skip(f"this system gives no such addresses: {error}")
+    flat = [torch.frombuffer(space, dtype=torch.float32) for space in spaces]
+    far_x = flat[0].as_strided((2, 3, 4, 4), (far, 16, 4, 1)).copy_(x)
+    far_w = flat[1].as_strided(w.shape, (far, 36, 12, 4, 2, 1)).copy_(w)
+    problem = cv.plan2d(x.shape, w.shape).problem
+    z = native.forward(problem, x, w)
+    far_z = flat[2].as_strided(z.shape, (9, far, 3, 1)).copy_(z)
+    assert torch.equal(native.forward(problem, far_x, far_w), z)
+    assert torch.equal(native.grad_input(problem, far_z, far_w), native.grad_input(problem, z, w))
+    assert torch.equal(native.grad_weight(problem, far_x, far_z), native.grad_weight(problem, x, z))
 
 
 @missing

@@ -25,8 +25,8 @@ extern "C" {
 /* Halves are summed as float32 and rounded once. */
 enum cv_dtype { CV_FLOAT32 = 0, CV_FLOAT64 = 1, CV_BFLOAT16 = 2, CV_FLOAT16 = 3 };
 /* How sums are laid out; the core chooses, unless a test asks. GATHERED: a window is gathered for all that read it. NEIGHBOURS:
- * neighbouring positions, which share a kernel, are worked on at once. */
-enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2 };
+ * neighbouring positions, which share a kernel, are worked on at once. IN_SLABS, with either: in the smallest parts. */
+enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2, CV_IN_SLABS = 4 };
 
 enum cv_status { CV_OK = 0, CV_NO_MEMORY = 1, CV_NO_DTYPE = 2 };
 
@@ -53,6 +53,7 @@ typedef struct cv_problem {
   const cv_blocks *classes;
   int64_t n_classes;
   int32_t dtype, way;
+  int32_t add; /* whether a weight gradient is added to what is there; the core's own, 0 from outside */
 } cv_problem;
 
 /* batch, channel and three directions */

@@ -129,7 +129,7 @@ class Parts {
 // Whether a kernel has positions enough that its sums are worth leaving in vectors.
 template <class T>
 bool sums_stay(const cv_problem& p) {
-  if (p.way != CV_BEST_WAY) return p.way == CV_NEIGHBOURS;
+  if (p.way & (CV_GATHERED | CV_NEIGHBOURS)) return p.way & CV_NEIGHBOURS;
   const i64 vectors = (p.batch + Lanes<T>::kVector - 1) / Lanes<T>::kVector;
   return outputs_of(p) / kernels_of(p) * vectors >= 64 && p.axes[2].output >= 4 * p.axes[2].tile;
 }
@@ -221,7 +221,8 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
             for (i64 c = 0; c < p2.taps; ++c, sums += V) {
               T total = 0;
               for (int lane = 0; lane < V; ++lane) total += sums[lane];
-              static_cast<S*>(grad_weight)[part.weights[output] + part.input_weights[channel] + p0.weight[a] + p1.weight[b] + p2.weight[c]] = narrow<S>(total);
+              S& to = static_cast<S*>(grad_weight)[part.weights[output] + part.input_weights[channel] + p0.weight[a] + p1.weight[b] + p2.weight[c]];
+              to = narrow<S>(p.add ? widen(to) + total : total);
             }
   };
 

@@ -4,6 +4,7 @@
 
 #include "convarium.h"
 #include "maps.hpp"
+#include "slabs.hpp"
 
 namespace cv {
 
@@ -58,8 +59,20 @@ const Isa& chosen() {
   return isa;
 }
 
-const Maps* maps_of(const cv_problem& problem) {
-  return problem.dtype >= CV_FLOAT32 && problem.dtype <= CV_FLOAT16 ? chosen().maps + problem.dtype : nullptr;
+// Calls map(maps, problem, input, output, weight) for each part of a problem.
+template <class F>
+int in_slabs(const cv_problem& problem, Map map, const cv_tensor& input, const cv_tensor& output, const void* weight, F call) {
+  constexpr i64 kBytes[] = {4, 8, 2, 2};
+  if (problem.dtype < CV_FLOAT32 || problem.dtype > CV_FLOAT16) return CV_NO_DTYPE;
+  const i64 bytes = kBytes[problem.dtype];
+  const auto at = [&](cv_tensor tensor, i64 offset) {
+    tensor.data = static_cast<char*>(tensor.data) + offset * bytes;
+    return tensor;
+  };
+  return Slabs(problem, map, input, output).each([&](const Slab& slab) {
+    return call(chosen().maps[problem.dtype], slab.problem, at(input, slab.input), at(output, slab.output),
+                static_cast<const char*>(weight) + slab.weight * bytes);
+  });
 }
 
 }  // namespace
@@ -68,18 +81,21 @@ const Maps* maps_of(const cv_problem& problem) {
 extern "C" {
 
 int cv_forward(const cv_problem* problem, const cv_tensor* input, const void* weight, const cv_tensor* output, int threads) {
-  const cv::Maps* maps = cv::maps_of(*problem);
-  return maps ? maps->forward(*problem, *input, weight, *output, threads) : CV_NO_DTYPE;
+  return cv::in_slabs(*problem, cv::Map::kForward, *input, *output, weight, [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
+    return maps.forward(p, in, w, out, threads);
+  });
 }
 
 int cv_grad_input(const cv_problem* problem, const cv_tensor* grad_output, const void* weight, const cv_tensor* grad_input, int threads) {
-  const cv::Maps* maps = cv::maps_of(*problem);
-  return maps ? maps->grad_input(*problem, *grad_output, weight, *grad_input, threads) : CV_NO_DTYPE;
+  return cv::in_slabs(*problem, cv::Map::kGradInput, *grad_input, *grad_output, weight, [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
+    return maps.grad_input(p, out, w, in, threads);
+  });
 }
 
 int cv_grad_weight(const cv_problem* problem, const cv_tensor* input, const cv_tensor* grad_output, void* grad_weight, int threads) {
-  const cv::Maps* maps = cv::maps_of(*problem);
-  return maps ? maps->grad_weight(*problem, *input, *grad_output, grad_weight, threads) : CV_NO_DTYPE;
+  return cv::in_slabs(*problem, cv::Map::kGradWeight, *input, *grad_output, grad_weight, [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
+    return maps.grad_weight(p, in, out, const_cast<void*>(w), threads);
+  });
 }
 
 int cv_abi(void) { return CONVARIUM_ABI; }

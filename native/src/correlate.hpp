@@ -128,7 +128,7 @@ inline bool are_small(const cv_problem& p) {
 }
 
 inline bool reads_apart(const cv_problem& p) {
-  if (p.way != CV_BEST_WAY) return p.way == CV_NEIGHBOURS;
+  if (p.way & (CV_GATHERED | CV_NEIGHBOURS)) return p.way & CV_NEIGHBOURS;
   return are_small(p) && p.axes[2].output >= 4 * p.axes[2].tile;  // and neighbours share a kernel
 }
 

@@ -67,7 +67,7 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
         if constexpr (!kIsHalf<S>) to = result;
         const auto row_of = [&](i64 o) { return to + (kIsHalf<S> ? (o - mine.begin) * n : p.rows[block.outputs[o]]); };
         const i64* const at = kIsHalf<S> ? count_up : full.weight;
-        bool fresh = true;  // nothing is summed up yet
+        bool fresh = !p.add;  // nothing is summed up yet
         i64 samples = 0;
         Box known{};
 

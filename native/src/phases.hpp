@@ -33,7 +33,7 @@ class Direction {
     const i64 written = back ? axis.size : axis.output, step = axis.tile * (back ? axis.stride : 1);
     const i64 across = axis.tile * (back ? 1 : axis.stride);
     i64 *weight = tables_.get(), *from = weight + axis.tile * axis.kernel;
-    for (i64 r = 0; r < step && r < written; ++r) {
+    for (i64 r = 0; r < step; ++r) {
       Phase& phase = phases_.get()[r];
       phase = {r, step, (written - r + step - 1) / step, across, 0, weight, from};
       for (i64 m = 0; m < axis.kernel; ++m) {

@@ -159,7 +159,7 @@ bool agrees(Random& random, int dtype, double allowed) {
   Case c(random);
   cv_problem& p = c.problem;
   p.dtype = dtype;
-  p.way = static_cast<int>(random.to(CV_BEST_WAY, CV_NEIGHBOURS));
+  p.way = static_cast<int>(random.to(CV_BEST_WAY, CV_NEIGHBOURS) + random.to(0, 1) * CV_IN_SLABS);
   std::vector<T> input(p.batch * p.in_channels * c.inputs_size()), output(p.batch * p.out_channels * c.outputs_size()), weight(c.weights);
   for (auto* values : {&input, &output, &weight})
     for (T& value : *values) value = T(random.number());

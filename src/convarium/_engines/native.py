@@ -51,19 +51,31 @@ def caveat(map: Map, problem: Problem) -> str | None:
 
 
 def work(map: Map, problem: Problem) -> Work:
-    """Samples are rounded up to whole vectors; a window is gathered for each block of outputs that share it."""
+    """Samples are rounded up to whole vectors, and turned to lie innermost; large problems are worked on in slabs."""
     lanes = -(-problem.batch // LANES) * LANES
     samples = max(problem.batch, 1)
-    classes = problem.wiring.bicliques()
-    outputs = problem.wiring.n_edges / max(sum(blocks.inputs.size for blocks in classes), 1)  # of a block, about
-    efficiency = 0.85 * outputs / (outputs + 8)
+    blocks = [(inputs.shape[0], outputs.shape[1]) for outputs, inputs in problem.wiring.bicliques()]
+    outputs = problem.wiring.n_edges / max(
+        sum(each.inputs.size for each in problem.wiring.bicliques()), 1
+    )  # of a block
+    few = sum(n * of for n, of in blocks) < 4 * sum(n for n, _ in blocks)
+    neighbours = problem.output_size[-1] >= 4 * problem.tile[-1]  # share a kernel, and are worked on at once
     rounded = lanes / samples
-    if map == "grad_weight":  # the batch is summed over
-        efficiency, rounded = efficiency * samples / (samples + 8), 1.0
-    turned = (
-        (math.prod(problem.input_shape) + math.prod(problem.output_shape)) * lanes // samples * problem.dtype.itemsize
-    )
-    return Work(problem.flops * rounded, efficiency or 1, problem.bytes + 2 * turned, turned)
+    if neighbours and (few or map == "grad_weight"):
+        efficiency = 0.6
+    elif map == "grad_weight":  # the batch is summed over
+        efficiency, rounded = 0.85 * outputs / (outputs + 8) * samples / (samples + 8), 1.0
+    else:  # a window is gathered for each block
+        efficiency = 0.85 * outputs / (outputs + 8)
+    numbers = math.prod(problem.input_shape) + math.prod(problem.output_shape)
+    turned = numbers * lanes // samples * max(problem.dtype.itemsize, 4)  # halves are computed with as float32
+    return Work(problem.flops * rounded, efficiency or 1, problem.bytes + 2 * turned, min(turned, _most_held(problem)))
+
+
+def _most_held(problem: Problem) -> float:
+    """A tenth of all windows, or 32 MiB."""
+    windows = math.prod(problem.output_size) * math.prod(problem.kernel_size) * problem.wiring.in_channels
+    return max(windows * problem.batch * problem.dtype.itemsize / 10, 32 * 2**20)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
@@ -131,7 +143,7 @@ def _described(problem: Problem, strides: tuple[int, ...]) -> _Description:
     )
     structure = library.Problem(
         problem.batch, wiring.in_channels, wiring.out_channels, (library.Axis * 3)(*axes), rows.ctypes.data, input_step,
-        classes, len(tables), DTYPES[problem.dtype], WAY,
+        classes, len(tables), DTYPES[problem.dtype], WAY, 0,
     )  # fmt: skip
     return _Description(structure, (rows, tables, classes))
 

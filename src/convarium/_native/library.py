@@ -52,6 +52,7 @@ class Problem(ctypes.Structure):
         ("n_classes", c_int64),
         ("dtype", c_int32),
         ("way", c_int32),
+        ("add", c_int32),
     ]
 
 

@@ -1,0 +1,121 @@
+// A problem in parts, so that what is held besides operands and results stays small: slabs of positions, and where these do not
+// suffice, of samples. A slab is a problem like any other; only its sizes and where its tensors begin are its own.
+#pragma once
+
+#include <cstdint>
+
+#include "convarium.h"
+
+namespace cv {
+
+using i64 = std::int64_t;
+
+enum class Map { kForward, kGradInput, kGradWeight };
+
+struct Slab {
+  cv_problem problem;
+  i64 input, output, weight;  // elements from the whole's beginning to the slab's
+};
+
+class Slabs {
+ public:
+  // `input` and `output` are the tensors or their gradients.
+  Slabs(const cv_problem& p, Map map, const cv_tensor& input, const cv_tensor& output) : p_(p), map_(map), input_(input), output_(output) {
+    const bool small = p.way & CV_IN_SLABS, half = p.dtype == CV_BFLOAT16 || p.dtype == CV_FLOAT16;
+    const i64 bytes = p.dtype == CV_FLOAT64 ? 8 : 4, lanes = (p.batch + kLanes - 1) / kLanes * kLanes;
+    i64 inputs = p.in_channels, outputs = p.out_channels, windows = p.in_channels;
+    for (int d = 0; d < 3; ++d) {
+      inputs *= p.axes[d].size;
+      outputs *= p.axes[d].output;
+      windows *= p.axes[d].kernel * p.axes[d].output;
+      if (written(d) > written(axis_)) axis_ = d;
+    }
+    const i64 share = windows * p.batch * bytes / (half ? 24 : 12);  // of all windows: a tenth, what threads hold for themselves included
+    const i64 limit = small ? 1 : share > kLeast ? share : kLeast;
+    const i64 wanted = (inputs + outputs) * lanes * bytes / limit + 1;
+    if (wanted == 1 || p.batch == 0) return;
+    const cv_axis& axis = p.axes[axis_];
+    const bool sums = map == Map::kGradWeight;  // weights that several slabs have a part in are added to, which halves must not be
+    const bool apart = axis.tile == axis.output;
+    if (!(sums && half && !apart)) {
+      const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
+      const i64 least = small ? 1 : map == Map::kGradInput ? reach : (reach + axis.stride - 1) / axis.stride;
+      step_ = (written(axis_) + wanted - 1) / wanted;
+      if (step_ < least) step_ = least;
+      if (!apart && map != Map::kGradInput) step_ = (step_ + axis.tile - 1) / axis.tile * axis.tile;
+      if (step_ > written(axis_)) step_ = written(axis_);
+    }
+    const i64 positions = step_ ? (written(axis_) + step_ - 1) / step_ : 1;
+    if (positions < wanted && !(sums && half)) {
+      const i64 parts = (wanted + positions - 1) / positions;
+      samples_ = (p.batch + parts - 1) / parts;
+      samples_ = (samples_ + kLanes - 1) / kLanes * kLanes;
+      if (!small && samples_ < kSamples) samples_ = kSamples;
+    }
+  }
+
+  // Calls body(slab) for each until one does not return CV_OK, and returns what the last has returned.
+  template <class F>
+  int each(F body) const {
+    const i64 samples = samples_ && samples_ < p_.batch ? samples_ : p_.batch, step = step_ ? step_ : written(axis_);
+    bool first = true;
+    for (i64 b = 0; b < p_.batch; b += samples)
+      for (i64 at = 0; at < written(axis_); at += step) {
+        Slab slab = cut(at, at + step < written(axis_) ? at + step : written(axis_));
+        slab.problem.batch = b + samples < p_.batch ? samples : p_.batch - b;
+        slab.input += b * input_.strides[0];
+        slab.output += b * output_.strides[0];
+        const bool apart = p_.axes[axis_].tile == p_.axes[axis_].output;
+        slab.problem.add = apart ? b > 0 : !first;
+        first = false;
+        if (const int status = body(slab)) return status;
+      }
+    return CV_OK;
+  }
+
+ private:
+  static constexpr i64 kLeast = 24 << 20;  // bytes that are always allowed; some more go to each thread
+  static constexpr i64 kLanes = 8, kSamples = 32;
+
+  i64 written(int d) const { return map_ == Map::kGradInput ? p_.axes[d].size : p_.axes[d].output; }
+
+  Slab cut(i64 begin, i64 end) const {
+    Slab slab{p_, 0, 0, 0};
+    if (begin == 0 && end == written(axis_)) return slab;
+    const cv_axis& whole = p_.axes[axis_];
+    cv_axis& axis = slab.problem.axes[axis_];
+    const i64 last = (whole.kernel - 1) * whole.dilation, low = last < 0 ? last : 0, high = last < 0 ? 0 : last;
+    i64 out = begin, out_end = end, in = begin, in_end = end;
+    if (map_ == Map::kGradInput) {  // the outputs that have read these inputs
+      out = clamp(ceil(begin - whole.begin - high, whole.stride), whole.output - 1);
+      out_end = clamp(ceil(end - whole.begin - low, whole.stride), whole.output);
+      if (whole.tile != whole.output) out = out / whole.tile * whole.tile;
+      if (out_end <= out) out_end = out + 1;
+    } else {  // the inputs that these outputs read
+      in = clamp(begin * whole.stride + whole.begin + low, whole.size - 1);
+      in_end = clamp((end - 1) * whole.stride + whole.begin + high + 1, whole.size);
+      if (in_end <= in) in_end = in + 1;
+    }
+    axis.size = in_end - in;
+    axis.output = out_end - out;
+    axis.begin = whole.begin + out * whole.stride - in;
+    if (whole.tile == whole.output) {
+      axis.tile = axis.output;
+      slab.weight = out * whole.tile_step;
+    }
+    slab.input = in * input_.strides[2 + axis_];
+    slab.output = out * output_.strides[2 + axis_];
+    return slab;
+  }
+
+  static i64 ceil(i64 a, i64 b) { return a >= 0 ? (a + b - 1) / b : -(-a / b); }
+  static i64 clamp(i64 value, i64 high) { return value < 0 ? 0 : value > high ? high : value; }
+
+  const cv_problem& p_;
+  Map map_;
+  const cv_tensor &input_, &output_;
+  int axis_ = 0;
+  i64 step_ = 0, samples_ = 0;
+};
+
+}  // namespace cv
