@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._spec.problem import Map, Problem
 from .._spec.work import Work
-from . import aten, definition, matmul, native
+from . import aten, definition, matmul, native, spectral
 
 
 class Engine(Protocol):
@@ -37,4 +37,10 @@ class Engine(Protocol):
     def grad_weight(self, problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor: ...
 
 
-ENGINES: dict[str, Engine] = {"aten": aten, "native": native, "matmul": matmul, "definition": definition}
+ENGINES: dict[str, Engine] = {
+    "aten": aten,
+    "native": native,
+    "matmul": matmul,
+    "spectral": spectral,
+    "definition": definition,
+}

@@ -20,15 +20,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .._spec.channels import Indices
 from .._spec.problem import Map, Problem, result_shape
 from .._spec.spans import Span, spans
 from .._spec.wiring import Bicliques
 from .._spec.work import Work, first_touch
+from ._tables import add, kernel_rows, spread, write
 
 SUMMARY = "windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph"
 WORKSPACE = 6 * 2**20  # bytes of the matrices of one piece; with what torch copies on the way, up to ten times that
@@ -203,22 +202,22 @@ class _Piece:
     def windows(self, input: Tensor) -> Tensor:
         """``(N*R, B*Q, I*K)``."""
         n = len(self.box)
-        spread = _spread(self._windows(input), 1, self.blocks.inputs)  # (B, N, I, *R, *Q, *K)
+        parts = spread(self._windows(input), 1, self.blocks.inputs)  # (B, N, I, *R, *Q, *K)
         blocks, phases, rounds, taps = [1], range(3, 3 + n), range(3 + n, 3 + 2 * n), range(3 + 2 * n, 3 + 3 * n)
-        return self._matrix(spread.permute(*blocks, *phases, 0, *rounds, 2, *taps), n)
+        return self._matrix(parts.permute(*blocks, *phases, 0, *rounds, 2, *taps), n)
 
     def outputs(self, output: Tensor) -> Tensor:
         """``(N*R, B*Q, J)``."""
         n = len(self.box)
-        spread = _spread(self._positions(output), 1, self.blocks.outputs)  # (B, N, J, *R, *Q)
-        return self._matrix(spread.permute(1, *range(3, 3 + n), 0, *range(3 + n, 3 + 2 * n), 2), n)
+        parts = spread(self._positions(output), 1, self.blocks.outputs)  # (B, N, J, *R, *Q)
+        return self._matrix(parts.permute(1, *range(3, 3 + n), 0, *range(3 + n, 3 + 2 * n), 2), n)
 
     def kernels(self, weight: Tensor) -> Tensor:
         """``(N*R, J, I*K)``: a row is a kernel, as it lies in memory."""
         n = len(self.box)
-        rows, table = self._rows(weight)
-        spread = _spread(self._places(rows), 0, table)
-        split = spread.reshape(*self._joined, *spread.shape[3:])  # (N, J, I, *R, *K)
+        rows, table = kernel_rows(weight, self.problem.wiring, self.blocks, n)
+        parts = spread(self._places(rows), 0, table)
+        split = parts.reshape(*self._joined, *parts.shape[3:])  # (N, J, I, *R, *K)
         if self.problem.flip:
             split = split.flip(tuple(range(3 + n, 3 + 2 * n)))
         matrix = split.permute(0, *range(3, 3 + n), 1, 2, *range(3 + n, 3 + 2 * n))
@@ -238,7 +237,7 @@ class _Piece:
         samples = self.batch.stop - self.batch.start
         split = product.reshape(len(self.blocks.outputs), *phases, samples, *rounds, -1)  # (N, *R, B, *Q, J)
         values = split.permute(1 + n, 0, 2 + 2 * n, *range(1, 1 + n), *range(2 + n, 2 + 2 * n))
-        _write(self._positions(output), 1, self.blocks.outputs, values.to(output.dtype))
+        write(self._positions(output), 1, self.blocks.outputs, values.to(output.dtype))
 
     def add_windows(self, result: Tensor, columns: Tensor) -> None:
         n = len(self.box)
@@ -250,7 +249,7 @@ class _Piece:
         values, places = split.permute(order), self._windows(result)  # (B, N, I, *R, *Q, *K), (B, C, *R, *Q, *K)
         for tap in itertools.product(*map(range, taps)):  # windows overlap, the places of one tap do not
             at: Any = (..., *tap)
-            _add(places[at], 1, self.blocks.inputs, values[at])
+            add(places[at], 1, self.blocks.inputs, values[at])
 
     def add_kernels(self, result: Tensor, product: Tensor) -> None:
         n = len(self.box)
@@ -260,76 +259,11 @@ class _Piece:
         values = split.permute(0, 1 + n, 2 + n, *range(1, 1 + n), *range(3 + n, 3 + 2 * n)).flatten(1, 2)
         if self.problem.flip:
             values = values.flip(tuple(range(2 + n, 2 + 2 * n)))
-        rows, table = self._rows(result)
+        rows, table = kernel_rows(result, self.problem.wiring, self.blocks, n)
         places = self._places(rows)
-        _add(places, 0, table, values.reshape(*table.shape, *places.shape[1:]))
+        add(places, 0, table, values.reshape(*table.shape, *places.shape[1:]))
 
     @property
     def _joined(self) -> tuple[int, int, int]:
         """``(N, J, I)``."""
         return (*self.blocks.outputs.shape, self.blocks.inputs.shape[1])
-
-    def _rows(self, weight: Tensor) -> tuple[Tensor, Indices]:
-        """The weight as ``(rows, inputs of a row, *tile, *kernel)``, and the table of the rows of each block.
-
-        A row is an output where all outputs read equally many inputs, else an edge.
-        """
-        wiring = self.problem.wiring
-        if not wiring.by_edge:
-            return weight.movedim(1 + len(self.box), 1), self.blocks.outputs
-        if (parents := wiring.parents()) is not None:
-            return weight.unflatten(0, (-1, parents)), self.blocks.outputs
-        begins = np.searchsorted(wiring.edges()[1], self.blocks.outputs)
-        edges = begins[..., None] + np.arange(self.blocks.inputs.shape[1])
-        return weight.unsqueeze(1), edges.reshape(len(edges), -1)
-
-
-# -- a dimension of channels, read and written through a table (N, M) of them -------------------------------------------
-
-
-def _spread(tensor: Tensor, dim: int, table: Indices) -> Tensor:
-    """``tensor`` with dimension ``dim`` replaced by two, the channels of ``table``: a view where the table is regular."""
-    steps = _steps(table)
-    if steps is None:
-        return tensor.index_select(dim, _index(table, tensor)).unflatten(dim, table.shape)
-    along = tensor.stride(dim)
-    sizes = (*tensor.shape[:dim], *table.shape, *tensor.shape[dim + 1 :])
-    strides = (*tensor.stride()[:dim], *(step * along for step in steps), *tensor.stride()[dim + 1 :])
-    return tensor.as_strided(sizes, strides, tensor.storage_offset() + int(table[0, 0]) * along)
-
-
-def _write(tensor: Tensor, dim: int, table: Indices, values: Tensor) -> None:
-    """Set the channels of ``table`` (each is in it once) to ``values``."""
-    if _steps(table) is None:
-        tensor.index_copy_(dim, _index(table, tensor), values.flatten(dim, dim + 1))
-    else:
-        _spread(tensor, dim, table).copy_(values)
-
-
-def _add(tensor: Tensor, dim: int, table: Indices, values: Tensor) -> None:
-    """Add ``values`` to the channels of ``table``, in which a channel may be more than once."""
-    steps = _steps(table)
-    if steps is None or not _apart(table, steps):
-        tensor.index_add_(dim, _index(table, tensor), values.flatten(dim, dim + 1))
-    else:
-        _spread(tensor, dim, table).add_(values)
-
-
-def _steps(table: Indices) -> tuple[int, int] | None:
-    """The two steps of a table that counts evenly, ``table[n, m] = table[0, 0] + n * a + m * b``; None if it does not."""
-    a = int(table[1, 0] - table[0, 0]) if table.shape[0] > 1 else 0
-    b = int(table[0, 1] - table[0, 0]) if table.shape[1] > 1 else 0
-    even = table[0, 0] + np.arange(table.shape[0])[:, None] * a + np.arange(table.shape[1]) * b
-    return (a, b) if a >= 0 and b >= 0 and np.array_equal(even, table) else None
-
-
-def _apart(table: Indices, steps: tuple[int, int]) -> bool:
-    """Whether an even table certainly holds no channel twice: one step jumps over all of the other's."""
-    (rows, columns), (a, b) = table.shape, steps
-    return ((rows == 1 or a > b * (columns - 1)) and (columns == 1 or b > 0)) or (
-        (columns == 1 or b > a * (rows - 1)) and (rows == 1 or a > 0)
-    )
-
-
-def _index(table: Indices, like: Tensor) -> Tensor:
-    return torch.from_numpy(table.flatten()).to(like.device)
