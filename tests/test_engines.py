@@ -105,7 +105,11 @@ def test_nan_reaches_its_receptive_field_and_nothing_else(engine, value):
         for map, pair in operands(case).items():
             promised = ENGINES[engine].caveat(map, problem) is None
             for which in (0, 1):
-                if not promised and engine not in SPREADING and (map, which) not in (("forward", 0), ("grad_weight", 0)):
+                if (
+                    not promised
+                    and engine not in SPREADING
+                    and (map, which) not in (("forward", 0), ("grad_weight", 0))
+                ):
                     continue
                 marked, plain = [t.clone() for t in pair], [torch.ones_like(t) for t in pair]
                 place = seed % marked[which].numel()

@@ -54,6 +54,7 @@ def turned(kernel):
 
 
 with_every_engine = pytest.mark.parametrize("engine", cv.engines())
+with_engines_of_tiles = pytest.mark.parametrize("engine", [name for name in cv.engines() if name != "spectral"])
 
 
 # -- The convolution operation: the plane's track ----------------------------------------------------------------------
@@ -331,7 +332,7 @@ def test_channel_dependencies_compose():
         assert clc.is_full == (8 / groups >= 4)
 
 
-@with_every_engine
+@with_engines_of_tiles
 def test_first_window_takes_kernel_1(engine):
     """Printed: s % l + 1, by which window 1 takes kernel 2. Meant: (s - 1) % l + 1."""
     s, l = from_1(5), 2  # noqa: E741 - the lecture's own letter
@@ -353,7 +354,7 @@ def by_the_local_slide(v, w, l, output, phase):  # noqa: E741
     return z
 
 
-@with_every_engine
+@with_engines_of_tiles
 @pytest.mark.parametrize("tile", [1, 2, 3, 4])
 def test_local_slide_has_the_tiled_formula(tile, engine):
     """With (s - 1) % l + 1 it is tiled convolution: shared for l = 1, local when l is the output's size, 4 here."""

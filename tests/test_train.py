@@ -68,6 +68,11 @@ def test_a_run_leaves_weights_metrics_settings_and_pictures(run):
     assert not [path for path in run.rglob("*") if path.suffix == atomic.SUFFIX]
 
 
+def test_a_run_records_what_its_engines_were_planned_with(run):
+    recorded = json.loads((run / "run.json").read_text())["planned_with"]
+    assert set(recorded) == {"origin", "product", "memory", "call"}
+
+
 def test_what_was_trained_is_used(run, tmp_path):
     done = convarium("evaluate", run, "--json")
     assert done.returncode == 0, done.stderr

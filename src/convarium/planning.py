@@ -32,6 +32,7 @@ def engines() -> dict[str, str]:
         aten        torch's own convolution; a small tile as one strided call for each of its kernels
         native      ...
         matmul      windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph
+        spectral    Fourier transforms of overlapping segments, for large kernels that positions share
         definition  windows, Hadamard products and sums, as the formula is written; the judge of the others
     """
     found = {}
@@ -68,16 +69,23 @@ def plan2d(
         >>> plan = cv.plan2d((32, 64, 30, 30), (64, 28, 28, 64, 3, 3), engine="matmul")
         >>> print(plan)  # doctest: +ELLIPSIS
         local convolution, 2-D, float32 on cpu, ... threads
-          input       (32, 64, 30, 30)
-          weight      (64, 28, 28, 64, 3, 3), ChannelGraph(64 -> 64, dense, 4096 edges)
-          output      (32, 64, 28, 28)
-          each map    1.85 GFLOP, 129 MB moved at least, 14.3 FLOP/B, 28.9 M parameters
-          forward     matmul, asked for by name: about ... at the machine's limits; workspace 62.9 MB
-                      not aten: not asked for
-                      not native: not asked for
-                      not definition: not asked for
-          grad_input  matmul, asked for by name: about ...
-          grad_weight matmul, asked for by name: about ...
+          input        (32, 64, 30, 30)
+          weight       (64, 28, 28, 64, 3, 3), ChannelGraph(64 -> 64, dense, 4096 edges)
+          output       (32, 64, 28, 28)
+          each map     1.85 GFLOP, 129 MB at least, 14.3 FLOP/B, 28.9 M parameters
+          floor        ...s, ...
+          limits       ... GFLOP/s, ... GB/s (...)
+        <BLANKLINE>
+          map          engine         time  of floor     moved  workspace  why
+          forward      matmul     ... asked for by name
+          grad_input   matmul     ... asked for by name
+          grad_weight  matmul     ... asked for by name
+        <BLANKLINE>
+          why not
+            aten       not asked for
+            native     not asked for
+            spectral   not asked for
+            definition not asked for
         >>> plan.engines["grad_weight"]
         'matmul'
     """

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from . import evaluate, predict, train
+from . import calibrate, evaluate, plan, predict, train
 
 app = typer.Typer(
     name="convarium",
@@ -20,6 +20,8 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("plan")(plan.plan)
+app.command("calibrate")(calibrate.calibrate)
 
 
 @app.callback(invoke_without_command=True)

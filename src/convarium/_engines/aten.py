@@ -56,18 +56,38 @@ def caveat(map: Map, problem: Problem) -> str | None:
 
 
 def work(map: Map, problem: Problem) -> Work:
-    """At its best with many channels; a tile is strided, and its parts are copied."""
-    blocks = _groups_of(problem)
-    narrow = min(blocks.inputs.shape[1], blocks.outputs.shape[1])
-    if blocks.inputs.shape[1] == 1:
-        efficiency = 0.15 if math.prod(problem.kernel_size) <= 25 else 0.03  # depthwise
-    else:
-        efficiency = 1.0 if narrow >= 8 or len(blocks.inputs) == 1 else 0.3
+    """A tile is strided, and its parts are copied."""
+    efficiency = _efficiency(map, problem)
     kernels = math.prod(problem.tile)
     fresh = first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
     if kernels == 1:
         return Work(problem.flops, efficiency, problem.bytes + fresh)
     return Work(problem.flops, 0.5 * efficiency, 3 * problem.bytes + fresh, problem.bytes, 4 * kernels)
+
+
+def _efficiency(map: Map, problem: Problem) -> float:
+    """As measured on CPUs with oneDNN: best with many channels, and for some depthwise kernels; else far from it."""
+    blocks = _groups_of(problem)
+    groups, outputs, inputs = *blocks.outputs.shape, blocks.inputs.shape[1]
+    if groups > 1 and inputs == 1:  # depthwise
+        kernel = problem.kernel_size
+        has_kernel = (
+            outputs == 1 and problem.dtype != torch.float64 and all(axis.dilation == 1 for axis in problem.axes)
+        )
+        has_kernel = has_kernel and (problem.ndim == 1 or max(kernel) < 15)
+        if map == "forward":
+            return 0.7 if has_kernel else 0.02
+        if map == "grad_input":
+            return 0.5 if problem.ndim == 1 or math.prod(kernel) >= 25 else 0.03
+        return 0.03
+    narrow = min(inputs, outputs)
+    if groups > 1:
+        return min(narrow / 16, 1.0) ** (1 if narrow >= 8 else 2)
+    if map == "grad_input":
+        return min(inputs / 16, 1.0) * (0.3 if inputs < 8 else 1)
+    if problem.dtype in (torch.float64, torch.complex128):
+        return 0.3 * min(outputs / 16, 1.0)
+    return min(outputs / 16, 1.0) * (0.75 if map == "grad_weight" and outputs < 16 else 1)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

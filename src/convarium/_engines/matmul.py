@@ -58,7 +58,7 @@ def work(map: Map, problem: Problem) -> Work:
     moved = problem.bytes + 4 * windows + (6 if map == "grad_weight" else 2) * kernels
     moved += first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
     pieces = max(boxes * len(classes), (windows + problem.bytes) // WORKSPACE)
-    return Work(problem.flops, 0.4, moved, 10 * WORKSPACE, 5 * pieces)
+    return Work(problem.flops, 0.4, moved, 10 * WORKSPACE, 5 * pieces, _wide(problem.dtype))
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

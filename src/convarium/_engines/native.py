@@ -62,14 +62,28 @@ def work(map: Map, problem: Problem) -> Work:
     neighbours = problem.output_size[-1] >= 4 * problem.tile[-1]  # share a kernel, and are worked on at once
     rounded = lanes / samples
     if neighbours and (few or map == "grad_weight"):
-        efficiency = 0.6
+        together = min(
+            outputs if map == "grad_weight" and not few else problem.wiring.n_edges / problem.wiring.in_channels, 4
+        )
+        efficiency = 0.45 if map != "grad_weight" else 0.2 + 0.14 * together
+        if map == "grad_weight":  # windows that are cut are summed up apart
+            efficiency *= math.prod(
+                axis.output / (axis.output + axis.kernel * (axis.padding > 0)) for axis in problem.axes
+            )
     elif map == "grad_weight":  # the batch is summed over
         efficiency, rounded = 0.85 * outputs / (outputs + 8) * samples / (samples + 8), 1.0
     else:  # a window is gathered for each block
         efficiency = 0.85 * outputs / (outputs + 8)
     numbers = math.prod(problem.input_shape) + math.prod(problem.output_shape)
     turned = numbers * lanes // samples * max(problem.dtype.itemsize, 4)  # halves are computed with as float32
-    return Work(problem.flops * rounded, efficiency or 1, problem.bytes + 2 * turned, min(turned, _most_held(problem)))
+    dtype = torch.float32 if problem.dtype.itemsize == 2 else problem.dtype
+    return Work(
+        problem.flops * rounded,
+        efficiency or 1,
+        problem.bytes + 2 * turned,
+        min(turned, _most_held(problem)),
+        dtype=dtype,
+    )
 
 
 def _most_held(problem: Problem) -> float:

@@ -38,8 +38,8 @@ IS_TORCH = False
 WORKSPACE = 12 * 2**20  # bytes of the spectra of a part
 POINTS = 2**19  # of a segment, where kernels allow it
 
-_TRANSFORMS = 0.06  # of a matrix product's speed, counting 5 N log2 N operations
-_PRODUCTS = 0.1
+_TRANSFORMS = 0.1  # of a matrix product's speed, counting 5 N log2 N operations
+_PRODUCTS = 0.03
 
 
 def missing() -> str | None:
@@ -78,7 +78,8 @@ def work(map: Map, problem: Problem) -> Work:
     took = transforming / _TRANSFORMS + multiplying / _PRODUCTS
     moved = problem.bytes + 3 * transforms * shape.bytes
     moved += first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
-    return Work(transforming + multiplying, (transforming + multiplying) / max(took, 1), moved, 3 * WORKSPACE, calls)
+    flops = transforming + multiplying
+    return Work(flops, flops / took if took else 1, moved, 3 * WORKSPACE, calls, _wide(problem.dtype))
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
@@ -192,7 +193,8 @@ def _between(signal: Tensor, places: list[range], steps: list[int]) -> Tensor:
 def _circular(signal: Tensor, dim: int, begin: int, size: int, step: int) -> Tensor:
     """Entries ``begin``, ``begin + step``, ... of ``size``, where what lies before the first is at the end."""
     if begin >= 0:
-        return signal.narrow(dim, begin, size)[(..., slice(None, None, step), *(slice(None),) * (-dim - 1))]
+        at: Any = (..., slice(None, None, step), *(slice(None),) * (-dim - 1))
+        return signal.narrow(dim, begin, size)[at]
     before = min(-begin, size)
     parts = [signal.narrow(dim, signal.shape[dim] + begin, before), signal.narrow(dim, 0, size - before)]
     return _circular(torch.cat(parts, dim), dim, 0, size, step)

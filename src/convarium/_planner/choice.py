@@ -16,7 +16,8 @@ from .._spec.arguments import one_of
 from .._spec.call import Call
 from .._spec.problem import MAPS, Map, Problem
 from .._spec.work import Work
-from .machine import Machine, machine
+from .machine import Machine
+from .profile import machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Mach
 
 def seconds(work: Work, problem: Problem, machine: Machine) -> float:
     """What it is reckoned to take: computing and moving overlap, calls do not."""
-    computing = work.flops / (work.efficiency * machine.speed(problem.dtype))
+    computing = work.flops / (work.efficiency * machine.speed(work.dtype or problem.dtype))
     return max(computing, work.bytes / machine.memory) + work.calls * machine.call
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 FRESH = 32 * 2**20  # bytes: C libraries give larger blocks back to the system at each free
 
 
@@ -17,6 +19,7 @@ class Work:
         bytes: moved to and from memory, copies that the engine makes for itself counted.
         workspace: bytes held besides operands and result.
         calls: of other libraries' functions, each with a cost of its own.
+        dtype: that it computes in, where it is not the problem's.
     """
 
     flops: float
@@ -24,6 +27,7 @@ class Work:
     bytes: float
     workspace: float = 0.0
     calls: int = 1
+    dtype: torch.dtype | None = None
 
 
 def first_touch(bytes: int) -> int:

@@ -27,6 +27,8 @@ from typing import Any
 
 from torch import Tensor
 
+import convarium as cv
+
 from . import atomic
 from .config import Config
 from .failures import InputError, extra, why
@@ -67,7 +69,7 @@ class RunFolder:
         run = cls(path, config, card)
         run.write("config.json", config.to_json().encode())
         run.write("data.json", _json(asdict(card)))
-        run.write(MARK, _json({"format": FORMAT, "job": config.job}))
+        run.write(MARK, _json({"format": FORMAT, "job": config.job, "planned_with": _machine()}))
         return run
 
     @classmethod
@@ -211,6 +213,12 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: damaged, not what a run writes")
     return values
+
+
+def _machine() -> dict[str, Any]:
+    """The limits that plans reckon with here: the same ones plan the same engines, and give the same bits."""
+    machine = cv.plan1d((1, 1, 1), (1, 1, 1)).machine
+    return {"origin": machine.origin, "product": machine.product, "memory": machine.memory, "call": machine.call}
 
 
 def _json(value: Any) -> bytes:

@@ -13,7 +13,9 @@ from torch.nn.parameter import is_lazy
 
 from .. import functional
 from .._planner.choice import check_engine
-from .._spec.arguments import flag, more_output, positive
+from .._planner.plan import Plan, plan
+from .._spec import call as _call
+from .._spec.arguments import flag, more_output, positive, shape
 from .._spec.channels import ChannelGraph
 from .._spec.geometry import Table
 from .._spec.layer import layer_bias, layer_channels, layer_padding, layer_padding_mode
@@ -143,6 +145,39 @@ class Layer(nn.Module):
             self.groups, self.padding_mode, self.channels, self.flip, self.engine,
         )  # fmt: skip
 
+    def plan(self, input_size: Any) -> Plan:
+        """What will run when the layer is called with an input of this shape, and why; nothing is computed.
+
+        Args:
+            input_size: the input's shape, ``(batch, in_channels, *size)``, or ``(in_channels, *size)`` for one sample.
+
+        Returns:
+            A :class:`convarium.Plan`: ``print`` shows it.
+
+        Raises:
+            ValueError: the layer would refuse such an input, or has no shape itself yet.
+
+        Examples:
+            >>> import convarium as cv
+            >>> layer = cv.nn.TiledConv2d(3, 8, 3, tile=2, engine="matmul")
+            >>> layer.plan((16, 3, 10, 10)).engines["forward"]
+            'matmul'
+        """
+        name = type(self).__name__
+        if is_lazy(self.weight):
+            raise ValueError(f"{name}: the layer has no shape before its first input; call it once")
+        size = shape(name, "input_size", input_size)
+        call = self._call(size)
+        problem = call.problem(size[0] if len(size) == self._n + 2 else 1, self.weight.dtype, self.weight.device.type)
+        return plan(problem, self.engine, name, self._transposed)
+
+    def _call(self, input_size: tuple[int, ...]) -> _call.Call:
+        bias = None if self.bias is None else tuple(self.bias.shape)
+        return _call.convolution(
+            type(self).__name__, self._n, input_size, tuple(self.weight.shape), bias, self.stride, self.padding, self.dilation,
+            self.groups, self.padding_mode, self.channels, self.flip,
+        )  # fmt: skip
+
     def extra_repr(self) -> str:
         shown = [*self._leading_repr(), f"kernel_size={self.kernel_size}", f"stride={self.stride}"]
         shown += [f"{name}={value!r}" for name, value, default in self._further_repr() if value != default]
@@ -251,6 +286,14 @@ class Transposed(Layer):
         return functional.transpose_as(
             type(self).__name__, self._n, input, self.weight, self.bias, self.stride, self.padding,
             self.output_padding if size is None else 0, self.groups, self.dilation, self.channels, self.flip, self.engine, size,
+        )  # fmt: skip
+
+    def _call(self, input_size: tuple[int, ...]) -> _call.Call:
+        bias = None if self.bias is None else tuple(self.bias.shape)
+        extra = self.output_padding if self.output_size is None else 0
+        return _call.transposed(
+            type(self).__name__, self._n, input_size, tuple(self.weight.shape), bias, self.stride, self.padding, extra,
+            self.groups, self.dilation, self.channels, self.flip, self.output_size,
         )  # fmt: skip
 
     def _further_repr(self) -> list[tuple[str, Any, Any]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import functional
 from .._spec.arguments import positive
-from .._spec.call import output_sizes
+from .._spec.call import Call, output_sizes
 from .._spec.channels import ChannelGraph
 from .._spec.shown import written
 from .._spec.tensors import check_tensors
@@ -76,6 +77,10 @@ class _Local(Layer):
             f"{name}: input of size {size} has positions {positions}, but the layer has kernels for {self.tile}; "
             f"a layer of another geometry must be made anew"
         )
+
+    def _call(self, input_size: tuple[int, ...]) -> Call:
+        self._check_positions(torch.empty(input_size, device="meta"))
+        return super()._call(input_size)
 
     def _further_repr(self) -> list[tuple[str, Any, Any]]:
         return [("input_size", self.input_size, None), *super()._further_repr()[1:]]

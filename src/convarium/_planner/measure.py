@@ -1,0 +1,57 @@
+"""Measure a machine: what a matrix product, the memory and a call can do, with the threads that torch has and with one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from .profile import DTYPES
+
+_MIB = 2**20
+_SECONDS = 0.3  # for each number
+
+
+def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[str, float]]:
+    """By number of threads: bytes/s of reading, seconds of a small call, and FLOP/s by dtype. Takes some seconds."""
+    threads = torch.get_num_threads()
+    found = {}
+    try:
+        for count in sorted({1, threads}):
+            torch.set_num_threads(count)
+            say(f"{count} thread{'s' if count > 1 else ''}")
+            found[count] = {"memory": _reading(), "call": _calling()} | {name: _product(name) for name in DTYPES}
+    finally:
+        torch.set_num_threads(threads)
+    return found
+
+
+def _reading() -> float:
+    numbers = torch.ones(256 * _MIB // 4)
+    return numbers.nbytes / _best(lambda: numbers.sum())
+
+
+def _calling() -> float:
+    input, weight = torch.ones(1, 4, 8), torch.ones(4, 4, 3)
+    return 2 * _best(lambda: torch.nn.functional.conv1d(input, weight))
+
+
+def _product(name: str) -> float:
+    dtype = getattr(torch, name)
+    n = 512 if dtype.is_complex else 1024
+    a, b = (torch.ones(n, n, dtype=dtype) for _ in range(2))
+    return (8 if dtype.is_complex else 2) * n**3 / _best(lambda: a @ b)
+
+
+def _best(work: Callable[[], object]) -> float:
+    """The least time of repeated calls: what the machine can do, not what it did."""
+    work()
+    least, until = float("inf"), time.perf_counter() + _SECONDS
+    while True:
+        begin = time.perf_counter()
+        work()
+        end = time.perf_counter()
+        least = min(least, end - begin)
+        if end > until:
+            return least

@@ -1,0 +1,125 @@
+"""What ``convarium calibrate`` has measured, as one small file that is read once.
+
+The file is ``convarium/profile.json`` in the user's cache directory, or the one that ``CONVARIUM_PROFILE`` names. A file of
+another CPU, or one that cannot be read, is left aside, and every plan says so; one that was named must be right. The same
+profile gives the same plans, and so the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .machine import DEFAULTS, Machine
+
+VARIABLE = "CONVARIUM_PROFILE"
+FORMAT = 1
+DTYPES = ("float32", "float64", "complex64", "complex128", "bfloat16", "float16")
+_SETTINGS = {"memory", "call", *DTYPES}
+
+
+def machine() -> Machine:
+    """This one, with the threads that torch has now."""
+    return machine_with(torch.get_num_threads())
+
+
+@lru_cache(maxsize=64)
+def machine_with(threads: int) -> Machine:
+    settings, origin = _read()
+    if not settings:
+        return Machine(threads, origin=origin)
+    measured = [count for count in settings if count <= threads]
+    count = max(measured) if measured else min(settings)
+    of = settings[count]
+    ratios = tuple((getattr(torch, name), of[name] / of["float32"]) for name in DTYPES if name != "float32")
+    return Machine(threads, of["float32"] / count, of["memory"], of["call"], ratios, origin)
+
+
+def default_path() -> Path:
+    """Where the profile of this user lies."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "convarium" / "profile.json"
+
+
+def write(path: Path, settings: dict[int, dict[str, float]]) -> None:
+    """Write a profile of this machine, beside and renamed. By number of threads: bytes/s, seconds a call, FLOP/s by dtype."""
+    content = {
+        "format": FORMAT,
+        "cpu": cpu(),
+        "torch": torch.__version__,
+        "threads": {str(count): of for count, of in settings.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+    os.replace(file.name, path)
+    machine_with.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def cpu() -> str:
+    """The processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("model name", "Model")):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _read() -> tuple[dict[int, dict[str, float]], str]:
+    """The settings, by number of threads, and where they come from; none, and why."""
+    path, named = default_path(), bool(os.environ.get(VARIABLE))
+    if not named and not path.exists():
+        return {}, DEFAULTS
+    try:
+        content = json.loads(path.read_text())
+        settings = _checked(content)
+    except (OSError, ValueError) as error:
+        why = f"{path}: {(error.strerror or str(error)).lower() if isinstance(error, OSError) else error}"
+        if named:
+            raise ValueError(f"{VARIABLE}={why}; convarium calibrate writes a profile, or unset it") from None
+        return {}, f"defaults, as {why}; convarium calibrate writes it anew"
+    if content["cpu"] != cpu():
+        return (
+            {},
+            f"defaults, as {path} is of another machine, {content['cpu']!r}; convarium calibrate measures this one",
+        )
+    return settings, str(path)
+
+
+def _checked(content: Any) -> dict[int, dict[str, float]]:
+    if not isinstance(content, dict) or content.keys() != {"format", "cpu", "torch", "threads"}:
+        raise ValueError("not a profile")
+    if content["format"] != FORMAT:
+        raise ValueError(f"a profile of format {content['format']!r}, not {FORMAT}")
+    if not isinstance(content["threads"], dict) or not content["threads"]:
+        raise ValueError("a profile without measurements")
+    settings = {}
+    for count, of in content["threads"].items():
+        if not count.isdecimal() or not int(count) or not isinstance(of, dict) or of.keys() != _SETTINGS:
+            raise ValueError(f"not measurements of threads: {str(count)[:40]!r}")
+        for name, value in of.items():
+            if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+                raise ValueError(f"{name} must be a positive number, got {value!r}")
+        settings[int(count)] = of
+    return settings

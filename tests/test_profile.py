@@ -1,0 +1,190 @@
+"""Plans for a measured machine: the profile's file, ``convarium calibrate``, ``convarium plan``, and the plans of layers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import convarium as cv
+from convarium._planner import choice, profile
+from convarium._planner.machine import DEFAULTS, Machine
+
+MEASURED = {"memory": 4e10, "call": 1e-5, "float32": 2e11} | dict.fromkeys(
+    ("float64", "complex64", "complex128", "bfloat16", "float16"), 1e11
+)
+
+
+def convarium(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "convarium", *map(str, arguments)],
+        capture_output=True, text=True, check=False, env=os.environ | environment,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A user's cache directory of its own, and nothing remembered."""
+    monkeypatch.delenv(profile.VARIABLE, raising=False)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    caches = (profile.machine_with, choice._choose, choice._only_engine)
+    for cache in caches:
+        cache.cache_clear()
+    yield profile.default_path()
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_without_a_profile_there_are_defaults(home):
+    assert profile.machine_with(3) == Machine(3)
+    assert DEFAULTS in str(cv.plan2d((1, 1, 8, 8), (1, 1, 3, 3)))
+
+
+def test_a_profile_is_what_plans_reckon_with(home):
+    profile.write(home, {1: MEASURED | {"float32": 1.2e11}, 2: MEASURED})
+    assert [path.name for path in home.parent.iterdir()] == ["profile.json"]  # nothing is left beside it
+    two = profile.machine_with(2)
+    assert (two.speed(torch.float32), two.speed(torch.float64), two.memory, two.call) == (2e11, 1e11, 4e10, 1e-5)
+    assert profile.machine_with(1).speed(torch.float32) == 1.2e11
+    assert profile.machine_with(8).speed(torch.float32) == 8e11  # as many times what two do
+    assert two.origin == str(home)
+    assert str(home) in str(cv.plan2d((1, 1, 8, 8), (1, 1, 3, 3)))
+
+
+def test_a_profile_of_another_machine_is_left_aside(home):
+    profile.write(home, {1: MEASURED})
+    home.write_text(home.read_text().replace(json.dumps(profile.cpu()), '"an abacus"'))
+    profile.machine_with.cache_clear()
+    found = profile.machine_with(1)
+    assert found.product == Machine(1).product
+    assert "of another machine, 'an abacus'" in found.origin
+
+
+BROKEN = {
+    "not JSON": "{",
+    "a list": "[]",
+    "an unknown key": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED}, "more": 1}),
+    "another format": json.dumps({"format": 2, "cpu": "", "torch": "", "threads": {"1": MEASURED}}),
+    "no measurements": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {}}),
+    "no threads": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"0": MEASURED}}),
+    "a missing number": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": {"memory": 1}}}),
+    "a negative number": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": -1}}}),
+    "a word for a number": json.dumps(
+        {"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": "x"}}}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_profile_stops_nothing_and_is_told(home, name, monkeypatch):
+    home.parent.mkdir()
+    home.write_text(BROKEN[name])
+    cv.conv2d(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 2, 2))
+    assert f"defaults, as {home}" in profile.machine_with(2).origin
+    monkeypatch.setenv(profile.VARIABLE, str(home))  # one that was named must be right
+    profile.machine_with.cache_clear()
+    with pytest.raises(ValueError, match="convarium calibrate writes a profile"):
+        profile.machine_with(2)
+
+
+def test_calibrate_measures_and_plan_reads_it(tmp_path):
+    file = tmp_path / "deep" / "profile.json"
+    done = convarium("calibrate", "--json", CONVARIUM_PROFILE=str(file))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["profile"] == str(file)
+    assert all(value > 0 for of in told["threads"].values() for value in of.values())
+    done = convarium(
+        "plan", "conv2d", "8,16,30,30", "8,16,3,3", "--padding", "same", "--json", CONVARIUM_PROFILE=str(file)
+    )
+    plan = json.loads(done.stdout)
+    assert (plan["machine"], plan["output"], plan["flops"]) == (str(file), [8, 8, 30, 30], 2 * 8 * 8 * 900 * 16 * 9)
+    assert set(plan["maps"]) == {"forward", "grad_input", "grad_weight"}
+
+
+def test_plan_prints_what_the_library_says():
+    done = convarium("plan", "conv1d", "2,4,20", "8,3", "--interlaced", "2", "--engine", "matmul", "--threads", "1")
+    graph = cv.ChannelGraph.interlaced(4, 4, 2)
+    assert "interlaced" in done.stdout
+    assert done.stdout.splitlines()[3] == "  output       (2, 4, 18)"
+    assert done.stdout.count("asked for by name") == 3
+    assert repr(graph) in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("conv4d", "1", "1"), "none of conv1d"),
+        (("conv2d", "1,x", "1"), "INPUT: whole numbers"),
+        (("conv2d", "1,1,4,4", "1,1,5,5"), "larger than the padded input"),
+        (("conv2d", "1,1,4,4", "1,1,3,3", "--padding", "some"), "padding"),
+        (("conv2d", "1,1,4,4", "1,1,3,3", "--engine", "steam"), "engine"),
+        (("conv2d", "1,1,4,4", "1,1,3,3", "--dtype", "decimal"), "--dtype"),
+        (("conv2d", "1,1,4,4", "1,1,3,3", "--dtype", "nn"), "dtype"),
+        (("conv2d", "1,4,4,4", "3,3,3", "--interlaced", "3"), "3"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused_in_one_line(arguments, says):
+    done = convarium("plan", *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+LAYERS = {
+    "shared": (lambda: cv.nn.Conv2d(4, 6, 3, stride=2, padding=1), (2, 4, 9, 9)),
+    "tiled": (lambda: cv.nn.TiledConv1d(4, 6, 3, tile=2, dtype=torch.float64), (4, 9)),
+    "local": (lambda: cv.nn.LocalConv2d(4, 6, 3, input_size=(7, 8)), (2, 4, 7, 8)),
+    "graph": (lambda: cv.nn.ChannelConv3d(cv.ChannelGraph.interlaced(4, 4, 2), 2), (2, 4, 5, 5, 5)),
+    "transposed": (lambda: cv.nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1), (2, 4, 5, 5)),
+    "local, transposed": (lambda: cv.nn.LocalConvTranspose1d(4, 6, 3, input_size=5), (2, 4, 5)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_plan_of_a_layer_is_what_happens(name, monkeypatch):
+    make, size = LAYERS[name]
+    layer = make()
+    plan = layer.plan(size)
+    ran = []
+    really_choose = choice.choose
+
+    def choose(map, problem, *rest):
+        ran.append(problem)
+        return really_choose(map, problem, *rest)
+
+    monkeypatch.setattr("convarium._planner.run.choose", choose)
+    input = torch.randn(size, dtype=layer.weight.dtype)
+    output = torch.func.functional_call(layer, dict(layer.named_parameters()), input.requires_grad_())
+    output.sum().backward()
+    assert all(problem == plan.problem for problem in ran)
+    one = (1,) * (len(layer.kernel_size) + 2 - len(size))  # a sample alone is a batch of one
+    told = plan.to_dict()
+    assert (told["input"], told["output"]) == ([*one, *size], [*one, *output.shape])
+    assert str(plan).startswith("transposed " if "transposed" in name else plan.problem.sharing)
+
+
+def test_a_layer_plans_what_it_would_do_and_refuses_what_it_would_refuse():
+    local = cv.nn.LocalConv2d(4, 6, 3, input_size=(7, 8))
+    with pytest.raises(ValueError, match=r"LocalConv2d: the layer was made for input_size=\(7, 8\)"):
+        local.plan((2, 4, 9, 9))
+    with pytest.raises(ValueError, match="has no shape before its first input"):
+        cv.nn.LazyLocalConv2d(6, 3).plan((2, 4, 9, 9))
+    with pytest.raises(TypeError, match="input_size"):
+        local.plan("large")
+    assert cv.nn.Conv2d(4, 6, 3, engine="matmul").plan((1, 4, 9, 9)).engines["grad_weight"] == "matmul"
+
+
+def test_a_transposed_plan_names_the_maps_as_the_layer_has_them():
+    """Its forward is the other's grad_input: with an engine for one map only, that shows."""
+    layer = cv.nn.ConvTranspose1d(1, 1, 16001, padding=8000)
+    plan = layer.plan((1, 1, 40000))
+    by_map = {c.map: c.engine for c in plan.choices}
+    assert plan.engines == {
+        "forward": by_map["grad_input"], "grad_input": by_map["forward"], "grad_weight": by_map["grad_weight"]
+    }  # fmt: skip
