@@ -119,7 +119,7 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
                   if (inside[j]) copy_lanes(r, origin + full.input[j] + b, windows + j * r);
                   else __builtin_memset(windows + j * r, 0, r * sizeof(T));
                 }
-                transpose(windows, r, n, used, turned + (samples + b) * step, step);
+                transpose(windows, r, n, used, turned + (samples + b) * step, step, {r, n});
                 for (i64 i = 0; i < used; ++i)
                   for (i64 k = n; k < step; ++k) turned[(samples + b + i) * step + k] = 0;
                 for (i64 o = mine.begin; o < mine.end; ++o) {

@@ -82,13 +82,13 @@ void to_lanes(const S* from, i64 batch_stride, const Rows& rows, i64 batch, i64 
       const S* source = from + offset;
       T* target = to + (position + position / positions * (pitch - positions)) * lanes;
       if (rows.step == 1) {
-        transpose(source, batch_stride, batch, count, target, lanes);
+        transpose(source, batch_stride, batch, count, target, lanes, {count, lanes});
       } else {
         for (i64 b = 0; b < batch; ++b)
           for (i64 i = 0; i < count; ++i) target[i * lanes + b] = widen(source[b * batch_stride + i * rows.step]);
+        for (i64 i = 0; i < count; ++i)
+          for (i64 b = batch; b < lanes; ++b) target[i * lanes + b] = 0;
       }
-      for (i64 i = 0; i < count; ++i)
-        for (i64 b = batch; b < lanes; ++b) target[i * lanes + b] = 0;
     });
   });
 }
@@ -102,7 +102,7 @@ void from_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i6
       if (rows.step == 1) {
         constexpr i64 V = Lanes<T>::kVector;
         for (i64 b = 0; b < batch; b += V)
-          transpose(source + b, lanes, count, batch - b < V ? batch - b : V, target + b * batch_stride, batch_stride);
+          transpose(source + b, lanes, count, batch - b < V ? batch - b : V, target + b * batch_stride, batch_stride, {lanes - b, count});
       } else {
         for (i64 b = 0; b < batch; ++b)
           for (i64 i = 0; i < count; ++i) target[b * batch_stride + i * rows.step] = narrow<S>(source[i * lanes + b]);

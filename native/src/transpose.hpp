@@ -23,29 +23,56 @@ inline void turn(Vec (&rows)[V]) {
   if constexpr (H > 1) turn<V, H / 2>(rows);
 }
 
-// to[c * to_step + r] = from[r * from_step + c]; rows and columns past their number are read as 0 and not written.
-template <class From, class To>
+// Elements of a row that may be read, its columns and what lies after them; and elements of a turned row that may be written, of
+// which those past the rows become zeros.
+struct Room {
+  i64 read, write;
+};
+
+// to[c * to_step + r] = from[r * from_step + c] for a corner of V by V, of which some rows or columns may be missing.
+template <int V, class From, class To>
 inline void transpose_corner(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step) {
-  using T = Computed<From>;
-  constexpr int V = Lanes<T>::kVector;
-  typename Vector<T, V>::type corner[V];
-  if (rows >= V && columns >= V) {
-    for (int r = 0; r < V; ++r) corner[r] = read<V>(from + r * from_step);
-    turn<V, V / 2>(corner);
+  using Vec = typename Vector<Computed<From>, V>::type;
+  Vec corner[V];
+  for (int r = 0; r < V; ++r) corner[r] = r < rows ? read<V>(from + r * from_step) : Vec{};
+  turn<V, V / 2>(corner);
+  if (columns >= V)
     for (int c = 0; c < V; ++c) write<V>(to + c * to_step, corner[c]);
-    return;
-  }
-  const i64 height = rows < V ? rows : V, width = columns < V ? columns : V;
-  for (i64 r = 0; r < height; ++r)
-    for (i64 c = 0; c < width; ++c) to[c * to_step + r] = narrow<To>(widen(from[r * from_step + c]));
+  else
+    for (int c = 0; c < columns; ++c) write<V>(to + c * to_step, corner[c]);
 }
 
 template <class From, class To>
-void transpose(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step) {
-  constexpr int V = Lanes<Computed<From>>::kVector;
-  for (i64 r = 0; r < rows; r += V)
-    for (i64 c = 0; c < columns; c += V)
-      transpose_corner(from + r * from_step + c, from_step, rows - r, columns - c, to + c * to_step + r, to_step);
+inline void transpose_scalars(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step, i64 written) {
+  for (i64 c = 0; c < columns; ++c) {
+    for (i64 r = 0; r < rows; ++r) to[c * to_step + r] = narrow<To>(widen(from[r * from_step + c]));
+    for (i64 r = rows; r < written; ++r) to[c * to_step + r] = To{};
+  }
+}
+
+template <class From, class To>
+void transpose(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step, Room room) {
+  constexpr int V = Lanes<Computed<From>>::kVector, H = V > 4 ? V / 2 : V;
+  for (i64 r = 0; r < room.write;) {
+    const int height = room.write - r >= V ? V : room.write - r >= H ? H : static_cast<int>(room.write - r);
+    for (i64 c = 0; c < columns;) {
+      const From* const corner = from + r * from_step + c;
+      To* const turned = to + c * to_step + r;
+      if (height == V && room.read - c >= V) {
+        transpose_corner<V>(corner, from_step, rows - r, columns - c, turned, to_step);
+        c += V;
+      } else if (height >= H && room.read - c >= H) {
+        for (int part = 0; part < height; part += H)
+          transpose_corner<H>(corner + part * from_step, from_step, rows - r - part, columns - c, turned + part, to_step);
+        c += H;
+      } else {
+        const i64 valid = rows - r < 0 ? 0 : rows - r < height ? rows - r : height;
+        transpose_scalars(corner, from_step, valid, columns - c < H ? columns - c : H, turned, to_step, height);
+        c += H;
+      }
+    }
+    r += height;
+  }
 }
 
 }  // namespace cv::CV_ISA
