@@ -74,7 +74,7 @@ class Slabs {
   }
 
  private:
-  static constexpr i64 kLeast = 28 << 20;  // bytes that are always allowed; some more go to each thread
+  static constexpr i64 kLeast = 26 << 20;  // bytes that are always allowed; some more go to each thread
   static constexpr i64 kLanes = 8, kSamples = 32;
 
   i64 written(int d) const { return map_ == Map::kGradInput ? p_.axes[d].size : p_.axes[d].output; }
