@@ -32,25 +32,29 @@ class Slabs {
     }
     const i64 share = windows * p.batch * bytes / (half ? 24 : 12);  // of all windows: a tenth, what threads hold for themselves included
     const i64 limit = small ? 1 : share > kLeast ? share : kLeast;
-    const i64 wanted = (inputs + outputs) * lanes * bytes / limit + 1;
-    if (wanted == 1 || p.batch == 0) return;
+    const i64 whole = (inputs + outputs) * lanes * bytes;
+    if (whole <= limit || p.batch == 0) return;
     const cv_axis& axis = p.axes[axis_];
-    const bool sums = map == Map::kGradWeight;  // weights that several slabs have a part in are added to, which halves must not be
-    const bool apart = axis.tile == axis.output;
-    if (!(sums && half && !apart)) {
+    const bool back = map == Map::kGradInput, apart = axis.tile == axis.output;
+    const bool rounds_twice = map == Map::kGradWeight && half;  // where slabs add to the same weights, which halves must not
+    i64 held = whole;                                           // by one slab
+    if (!(rounds_twice && !apart)) {
       const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
-      const i64 least = small ? 1 : map == Map::kGradInput ? reach : (reach + axis.stride - 1) / axis.stride;
-      step_ = (written(axis_) + wanted - 1) / wanted;
+      const i64 input = inputs / axis.size * lanes * bytes, output = outputs / axis.output * lanes * bytes;
+      // a slab of n positions holds n * each + overlap bytes
+      const i64 each = back ? input + output / axis.stride : axis.stride * input + output;
+      const i64 overlap = back ? (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output : (reach - axis.stride) * input;
+      const i64 least = small ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
+      step_ = (limit - overlap) / (each ? each : 1);
       if (step_ < least) step_ = least;
-      if (!apart && map != Map::kGradInput) step_ = (step_ + axis.tile - 1) / axis.tile * axis.tile;
+      if (!apart && !back) step_ = step_ < axis.tile ? axis.tile : step_ / axis.tile * axis.tile;
       if (step_ > written(axis_)) step_ = written(axis_);
+      held = step_ * each + overlap;
     }
-    const i64 positions = step_ ? (written(axis_) + step_ - 1) / step_ : 1;
-    if (positions < wanted && !(sums && half)) {
-      const i64 parts = (wanted + positions - 1) / positions;
-      samples_ = (p.batch + parts - 1) / parts;
-      samples_ = (samples_ + kLanes - 1) / kLanes * kLanes;
-      if (!small && samples_ < kSamples) samples_ = kSamples;
+    if (held > limit && !rounds_twice) {
+      samples_ = p.batch * limit / held / kLanes * kLanes;
+      const i64 least = small ? kLanes : kSamples;
+      if (samples_ < least) samples_ = least;
     }
   }
 
@@ -74,7 +78,7 @@ class Slabs {
   }
 
  private:
-  static constexpr i64 kLeast = 26 << 20;  // bytes that are always allowed; some more go to each thread
+  static constexpr i64 kLeast = 24 << 20;  // bytes that are always allowed: of 32 MiB, what threads and whole pages take is left
   static constexpr i64 kLanes = 8, kSamples = 32;
 
   i64 written(int d) const { return map_ == Map::kGradInput ? p_.axes[d].size : p_.axes[d].output; }
