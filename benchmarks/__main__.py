@@ -1,6 +1,7 @@
 """``python -m benchmarks``: every case, ours and its peers in one run, with the machine's limits measured beside them.
 
 ``--only NAME`` runs the cases whose name begins so; ``--threads N`` (2); ``--save`` writes ``benchmarks/RESULTS.md``.
+``--sweep SECONDS`` draws random problems instead, and reports where ``engine="auto"`` is not the best engine by hand.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 
 import torch
 
-from . import calls, cases, measure, results, run
+from . import calls, cases, measure, results, run, sweep
 
 
 def main() -> None:
@@ -22,8 +24,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", action="store_true", help="write benchmarks/RESULTS.md")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sweep", type=float, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=0, help="of the sweep")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if arguments.sweep is not None:
+        return _sweep(arguments)
     chosen = [case for case in cases.read() if case.name.startswith(arguments.only)]
     costs = calls.measure() if "calls".startswith(arguments.only) else None
     if not chosen and costs is None:
@@ -40,6 +46,19 @@ def main() -> None:
         print(report.calls())
     if arguments.save:
         print(f"written to {report.save(sys.argv[1:])}", file=sys.stderr)
+    return None
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    def say(found: sweep.Found) -> None:
+        if found.loss > sweep.ALLOWED and not arguments.json:
+            print(found, flush=True)
+
+    found = sweep.sweep(arguments.sweep, arguments.seed, say)
+    if arguments.json:
+        print(json.dumps([asdict(one) | {"loss": one.loss} for one in found]))
+    else:
+        print(sweep.summary(found))
 
 
 if __name__ == "__main__":

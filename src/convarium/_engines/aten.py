@@ -51,7 +51,7 @@ def supports(map: Map, problem: Problem) -> str | None:
 
 def caveat(map: Map, problem: Problem) -> str | None:
     """What is not promised: see the module."""
-    hangs_over = any((axis.table() < 0).any() for axis in problem.axes)
+    hangs_over = problem.inside < 1
     return "a NaN or infinity in a weight or a gradient may also meet the zeros of padding" if hangs_over else None
 
 
@@ -62,7 +62,8 @@ def work(map: Map, problem: Problem) -> Work:
     fresh = first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
     if kernels == 1:
         return Work(problem.flops, efficiency, problem.bytes + fresh)
-    return Work(problem.flops, 0.5 * efficiency, 3 * problem.bytes + fresh, problem.bytes, 4 * kernels)
+    strided = (0.4 if map == "forward" else 0.15) * (0.3 if problem.ndim == 3 else 1)
+    return Work(problem.flops, strided * efficiency, 3 * problem.bytes + fresh, problem.bytes, 4 * kernels)
 
 
 def _efficiency(map: Map, problem: Problem) -> float:
@@ -75,11 +76,11 @@ def _efficiency(map: Map, problem: Problem) -> float:
             outputs == 1 and problem.dtype != torch.float64 and all(axis.dilation == 1 for axis in problem.axes)
         )
         has_kernel = has_kernel and (problem.ndim == 1 or max(kernel) < 15)
-        if map == "forward":
-            return 0.7 if has_kernel else 0.02
-        if map == "grad_input":
-            return 0.5 if problem.ndim == 1 or math.prod(kernel) >= 25 else 0.03
-        return 0.03
+        if map == "grad_weight":
+            return 0.03 if math.prod(kernel) >= 9 else 0.01
+        if not has_kernel or max(axis.stride for axis in problem.axes) > 1:
+            return 0.02
+        return 0.7 if map == "forward" else 0.5 if problem.ndim == 1 or math.prod(kernel) >= 25 else 0.03
     narrow = min(inputs, outputs)
     if groups > 1:
         return min(narrow / 16, 1.0) ** (1 if narrow >= 8 else 2)

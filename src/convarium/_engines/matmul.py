@@ -55,10 +55,15 @@ def work(map: Map, problem: Problem) -> Work:
     windows = problem.batch * positions * taps * sum(blocks.inputs.size for blocks in classes) * problem.dtype.itemsize
     boxes = math.prod(len(spans(axis, tile)) for axis, tile in zip(problem.axes, problem.tile, strict=True))
     kernels = problem.parameters * problem.dtype.itemsize
-    moved = problem.bytes + 4 * windows + (6 if map == "grad_weight" else 2) * kernels
+    depth = taps * problem.wiring.n_edges / problem.wiring.out_channels
+    width = problem.wiring.n_edges / max(sum(blocks.inputs.size for blocks in classes), 1)
+    efficiency = 0.5 * depth / (depth + 16) * width / (width + 16)
+    moved = problem.bytes + 8 * windows + (6 if map == "grad_weight" else 2) * kernels
     moved += first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
     pieces = max(boxes * len(classes), (windows + problem.bytes) // WORKSPACE)
-    return Work(problem.flops, 0.4, moved, 10 * WORKSPACE, 5 * pieces, _wide(problem.dtype))
+    return Work(
+        problem.flops * problem.inside, efficiency or 1, moved, 10 * WORKSPACE, 5 * pieces, _wide(problem.dtype)
+    )
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ def work(map: Map, problem: Problem) -> Work:
     turned = numbers * lanes // samples * max(problem.dtype.itemsize, 4)  # halves are computed with as float32
     dtype = torch.float32 if problem.dtype.itemsize == 2 else problem.dtype
     return Work(
-        problem.flops * rounded,
+        problem.flops * problem.inside * rounded,
         efficiency or 1,
         problem.bytes + 2 * turned,
         min(turned, _most_held(problem)),

@@ -14,22 +14,22 @@ _SECONDS = 0.3  # for each number
 
 
 def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[str, float]]:
-    """By number of threads: bytes/s of reading, seconds of a small call, and FLOP/s by dtype. Takes some seconds."""
+    """By number of threads: bytes/s read and written by a copy, seconds of a small call, and FLOP/s by dtype. Takes some seconds."""
     threads = torch.get_num_threads()
     found = {}
     try:
         for count in sorted({1, threads}):
             torch.set_num_threads(count)
             say(f"{count} thread{'s' if count > 1 else ''}")
-            found[count] = {"memory": _reading(), "call": _calling()} | {name: _product(name) for name in DTYPES}
+            found[count] = {"memory": _copying(), "call": _calling()} | {name: _product(name) for name in DTYPES}
     finally:
         torch.set_num_threads(threads)
     return found
 
 
-def _reading() -> float:
-    numbers = torch.ones(256 * _MIB // 4)
-    return numbers.nbytes / _best(lambda: numbers.sum())
+def _copying() -> float:
+    numbers, copy = torch.ones(128 * _MIB // 4), torch.empty(128 * _MIB // 4)
+    return 2 * numbers.nbytes / _best(lambda: copy.copy_(numbers))
 
 
 def _calling() -> float:

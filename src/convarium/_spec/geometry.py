@@ -33,9 +33,22 @@ class Axis:
         """Input positions from a window's first to its last, both counted."""
         return self.dilation * (self.kernel - 1) + 1
 
+    @property
+    def inside(self) -> float:
+        """The part of all outputs' taps that meets the input; the rest is padding."""
+        return _inside(self)
+
     def table(self) -> Table:
         """``(output, kernel)``: the input position that each output reads through each tap, -1 where it is padding."""
         return _table(self)
+
+
+@lru_cache(maxsize=1024)
+def _inside(axis: Axis) -> float:
+    offsets = np.arange(axis.kernel, dtype=np.int64) * axis.dilation - axis.padding
+    first = np.clip(-(offsets // axis.stride), 0, axis.output)  # the first output that reads place 0 or a later one
+    end = np.clip((axis.size - 1 - offsets) // axis.stride + 1, 0, axis.output)
+    return float(np.maximum(end - first, 0).sum()) / (axis.kernel * axis.output)
 
 
 @lru_cache(maxsize=1024)

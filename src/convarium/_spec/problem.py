@@ -95,6 +95,11 @@ class Problem:
         return self.multiply_adds * (8 if self.dtype.is_complex else 2)
 
     @property
+    def inside(self) -> float:
+        """The part of those products that no padding is in."""
+        return math.prod(axis.inside for axis in self.axes)
+
+    @property
     def bytes(self) -> int:
         """Bytes of input, weight and output together: the least that any one of the maps must move."""
         shapes = (self.input_shape, self.weight_shape, self.output_shape)
