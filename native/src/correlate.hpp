@@ -12,6 +12,7 @@
 namespace cv::CV_ISA {
 
 constexpr int kMostAcross = 10;        // positions that a row is multiplied for at once
+constexpr i64 kProducts = 24;          // of a row that are worth beginning for, about
 constexpr i64 kNearCache = 28 * 1024;  // bytes of a core's first cache for what is read
 
 // out[v * out_across] (+)= sum over wires and taps of  weight[wire + tap] * x[wire + tap + v * across]
@@ -153,7 +154,8 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
   const i64 rows_near = p.axes[0].kernel * p.axes[1].kernel, near = step * kMostAcross + p.axes[2].kernel;
   const i64 fit = kNearCache / (rows_near * near * Lanes<T>::kVector * static_cast<i64>(sizeof(T)));
   const i64 taps = taps_of(p), count = wires.end(write_channels - 1);
-  const Segments segments(wires, read_channels, fit > 1 ? fit : 1);
+  const i64 worth = kProducts * read_channels * write_channels / (count * taps + 1), together = fit > worth ? fit : worth;
+  const Segments segments(wires, read_channels, together > 1 ? together : 1);
   Buffer<i64> places(2 * count), tables(2 * taps * threads);
   if (!segments || !places || !tables) return CV_NO_MEMORY;
   i64 *const wire_weight = places.get(), *const wire_from = wire_weight + count;
