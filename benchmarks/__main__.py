@@ -13,13 +13,15 @@ from dataclasses import asdict
 
 import torch
 
-from . import calls, cases, measure, results, run, sweep
+from . import calls, cases, measure, results, run, sweep, training
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", default="", help="cases whose name begins so; 'calls' is what a call and an import cost"
+        "--only",
+        default="",
+        help="cases whose name begins so; 'calls' is what a call and an import cost, 'training' a whole step",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", action="store_true", help="write benchmarks/RESULTS.md")
@@ -32,18 +34,22 @@ def main() -> None:
         return _sweep(arguments)
     chosen = [case for case in cases.read() if case.name.startswith(arguments.only)]
     costs = calls.measure() if "calls".startswith(arguments.only) else None
-    if not chosen and costs is None:
+    if not chosen and costs is None and not "training".startswith(arguments.only):
         sys.exit(f"no case begins with {arguments.only!r}; benchmarks/cases.txt has them")
     torch.set_num_threads(arguments.threads)
-    report = results.Report(arguments.threads, measure.limits() if chosen else None, costs)
+    report = results.Report(arguments.threads, measure.limits() if chosen else None, costs,
+                            training.measure() if "training".startswith(arguments.only) else None)  # fmt: skip
     for case in chosen:
         report.add(run.measure(case))
         if not arguments.json:
             print(report.last(), flush=True)
     if arguments.json:
         print(json.dumps(report.as_data()))
-    elif costs is not None:
-        print(report.calls())
+    else:
+        if report.training is not None:
+            print(report.training)
+        if costs is not None:
+            print(report.calls())
     if arguments.save:
         print(f"written to {report.save(sys.argv[1:])}", file=sys.stderr)
     return None

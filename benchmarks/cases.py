@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -10,12 +11,12 @@ import torch
 import convarium as cv
 
 TABLE = Path(__file__).with_name("cases.txt")
-KINDS = ("local", "tiled", "shared", "graph")
+KINDS = ("local", "tiled", "shared", "graph", "grouped", "interlaced", "depthwise")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: a convolution without padding or stride."""
+    """One line of the table: a convolution without stride."""
 
     name: str
     kind: str
@@ -37,10 +38,27 @@ class Case:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return (self.batch, self.inputs, *(s + k - 1 for s, k in zip(self.output, self.kernel, strict=True)))
+        around = 2 * self.padding + 1
+        return (self.batch, self.inputs, *(s + k - around for s, k in zip(self.output, self.kernel, strict=True)))
+
+    @property
+    def padding(self) -> int:
+        return int(self.options.get("padding", 0))
+
+    @property
+    def groups(self) -> int:
+        """As torch's own convolution has them."""
+        return self.inputs if self.kind == "depthwise" else int(self.options.get("groups", 1))
+
+    @property
+    def part(self) -> int:
+        """torch's own convolution is timed on one of so many parts of the output."""
+        return round(1 / self.options.get("torch", 1))
 
     @property
     def graph(self) -> cv.ChannelGraph | None:
+        if self.kind == "interlaced":
+            return cv.ChannelGraph.interlaced(self.inputs, self.outputs, self.groups)
         if self.kind != "graph":
             return None
         mask = (
@@ -54,7 +72,7 @@ class Case:
         graph = self.graph
         if graph is not None:
             return (graph.n_edges, *self.kernel)
-        return (self.outputs, *self.tile, self.inputs, *self.kernel)
+        return (self.outputs, *self.tile, self.inputs // self.groups, *self.kernel)
 
 
 def read(path: Path = TABLE) -> list[Case]:
@@ -69,7 +87,7 @@ def read(path: Path = TABLE) -> list[Case]:
             inputs, _, outputs = channels.partition("->")
             case = Case(
                 name, kind, int(inputs), int(outputs), _sizes(kernel), _sizes(output), int(batch),
-                {key: float(value) for key, _, value in (option.partition("=") for option in options)},
+                {key: float(Fraction(value)) for key, _, value in (option.partition("=") for option in options)},
             )  # fmt: skip
         except ValueError as error:
             raise SystemExit(f"{path}, line {number}: {error}: {line}") from None

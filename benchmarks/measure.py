@@ -18,6 +18,9 @@ class Timing:
     low: float
     high: float
 
+    def times(self, factor: float) -> Timing:
+        return Timing(factor * self.median, factor * self.low, factor * self.high)
+
 
 def interleaved(
     calls: dict[str, Callable[[], object]], seconds: float = 3.0, least: int = 5, most: int = 60

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import scipy.fft
+import scipy.signal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,24 +22,73 @@ OURS = "convarium"
 SHARED = "torch, shared kernels"  # not the same function: the speed that equal FLOPs have where kernels are shared
 
 
-def of(case: Case) -> dict[str, tuple[Convolution, tuple[int, ...]]]:
-    """Each peer's function and the shape of its weight."""
-    ours = getattr(cv, f"conv{case.n}d")
-    graph, dense = case.graph, (case.outputs, case.inputs, *case.kernel)
-    found: dict[str, tuple[Convolution, tuple[int, ...]]] = {
-        OURS: (lambda x, w: ours(x, w, channels=graph), case.weight_shape),
-        SHARED: (_TORCH[case.n], dense),
-    }
+@dataclass(frozen=True)
+class Peer:
+    """A way to compute a case: its function, the shape of its weight, and whether it has gradients."""
+
+    function: Convolution
+    weight: tuple[int, ...]
+    learns: bool = True
+    part: int = 1  # it computes one of so many, and its time is multiplied
+    same: bool = True  # the same function as ours
+
+
+def of(case: Case) -> dict[str, Peer]:
+    ours, graph, padding, groups = getattr(cv, f"conv{case.n}d"), case.graph, case.padding, case.groups
+    theirs, dense = _TORCH[case.n], (case.outputs, case.inputs // groups, *case.kernel)
+    by_output = 1 if graph is not None else groups
+    found = {OURS: Peer(lambda x, w: ours(x, w, padding=padding, groups=by_output, channels=graph), case.weight_shape)}
+    if case.kind == "interlaced":
+        found["permuted, torch grouped"] = Peer(lambda x, w: permuted(case, x, w), case.weight_shape)
+    shared = Peer(
+        lambda x, w: theirs(x, w, padding=padding, groups=groups), dense,
+        part=case.part, same=case.kind in ("shared", "grouped", "depthwise"),
+    )  # fmt: skip
+    found[f"{SHARED}, 1/{case.part} x {case.part}" if case.part > 1 else SHARED] = shared
     if case.kind == "graph":
         assert graph is not None
         mask = torch.from_numpy(graph.mask()).float().reshape(case.outputs, case.inputs, *(1,) * case.n)
-        found["torch, dense with a mask"] = (lambda x, w: _TORCH[case.n](x, w * mask), dense)
+        found["torch, dense with a mask"] = Peer(lambda x, w: theirs(x, w * mask), dense, same=False)
     if case.kind == "local":
-        found["strided view + bmm"] = (lambda x, w: strided_view(case, x, w), case.weight_shape)
+        found["strided view + bmm"] = Peer(lambda x, w: strided_view(case, x, w), case.weight_shape)
         if case.n == 2:
-            found["unfold + bmm"] = (lambda x, w: unfold(case, x, w), case.weight_shape)
-            found["unfold + einsum"] = (lambda x, w: einsum(case, x, w), case.weight_shape)
+            found["unfold + bmm"] = Peer(lambda x, w: unfold(case, x, w), case.weight_shape)
+            found["unfold + einsum"] = Peer(lambda x, w: einsum(case, x, w), case.weight_shape)
+    if case.inputs == case.groups and math.prod(case.kernel) > 500:
+        found["scipy.signal.oaconvolve"] = Peer(lambda x, w: overlap_add(case, x, w), dense, learns=False)
+        found["bare FFT pair"] = Peer(lambda x, w: bare(case, x, w), dense, learns=False)
     return found
+
+
+def permuted(case: Case, x: Tensor, w: Tensor) -> Tensor:
+    """Interlaced groups are groups once channels are put in their order."""
+    g = case.groups
+    x = x.unflatten(1, (-1, g)).transpose(1, 2).flatten(1, 2)
+    w = w.reshape(-1, g, case.inputs // g, *case.kernel).transpose(0, 1).flatten(0, 1)
+    z = _TORCH[case.n](x, w, padding=case.padding, groups=g)
+    return z.unflatten(1, (g, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def overlap_add(case: Case, x: Tensor, w: Tensor) -> Tensor:
+    space = tuple(range(2, 2 + case.n))
+    z = scipy.signal.oaconvolve(x.numpy(), w[:, 0].flip(tuple(range(1, 1 + case.n))).numpy()[None], "full", axes=space)
+    return _inner(case, torch.from_numpy(z))
+
+
+def bare(case: Case, x: Tensor, w: Tensor) -> Tensor:
+    """Two transforms, a product and a transform back, all of it at once."""
+    space = tuple(range(2, 2 + case.n))
+    sizes = [scipy.fft.next_fast_len(x.shape[d] + w.shape[d] - 1, real=True) for d in space]
+    product = torch.fft.rfftn(x, sizes, space) * torch.fft.rfftn(
+        w[:, 0].flip(tuple(range(1, 1 + case.n)))[None], sizes, space
+    )
+    return _inner(case, torch.fft.irfftn(product, sizes, space))
+
+
+def _inner(case: Case, full: Tensor) -> Tensor:
+    for d, (size, k) in enumerate(zip(case.output, case.kernel, strict=True)):
+        full = full.narrow(2 + d, k - 1 - case.padding, size)
+    return full
 
 
 def strided_view(case: Case, x: Tensor, w: Tensor) -> Tensor:

@@ -13,10 +13,11 @@ import torch
 
 import convarium as cv
 
-from . import peers
+from . import peers, roofline
 from .calls import Costs
 from .measure import Limits, Timing
 from .run import Measured
+from .training import Training
 
 PATH = Path(__file__).with_name("RESULTS.md")
 
@@ -28,6 +29,7 @@ class Report:
     threads: int
     limits: Limits | None
     costs: Costs | None
+    training: Training | None
     measured: list[Measured] = field(default_factory=list)
 
     def add(self, measured: Measured) -> None:
@@ -47,6 +49,7 @@ class Report:
             "machine": machine(self.threads),
             "limits": asdict(self.limits) if self.limits else None,
             "costs": asdict(self.costs) if self.costs else None,
+            "training": asdict(self.training) if self.training else None,
             "cases": [asdict(measured) for measured in self.measured],
         }
 
@@ -68,8 +71,13 @@ class Report:
             "Medians of calls that take turns. A step is forward and both gradients through autograd, results returned fresh and "
             f"freed by the caller. *{peers.SHARED}* is another function, with as many FLOPs: the bar for the others.", "",
         ]  # fmt: skip
+        if self.limits and len(self.measured) > 1:
+            roofline.draw(self.measured, self.limits, machine(self.threads))
+            lines += ["![Every case under the machine's limits](roofline.svg)", ""]
         for measured in self.measured:
             lines += ["```", *_lines(measured), "```", ""]
+        if self.training:
+            lines += [f"{self.training}.", ""]
         if self.costs:
             lines += [
                 "What a call of a small problem costs on one thread, and an import:",
@@ -103,15 +111,18 @@ def _lines(measured: Measured) -> list[str]:
         f"{case.name}: {case.kind} {case.inputs}->{case.outputs}, kernel {_size(case.kernel)}, output {_size(case.output)}, "
         f"batch {case.batch}; {measured.flops / 1e9:.3g} GFLOP a map, weights {measured.weight_bytes / 1e6:.3g} MB, "
         f"engine {measured.engine}",
-        f"  {'':26}{'forward':>30}  {'step':>30}",
+        f"  {'':34}{'forward':>32}  {'step':>32}",
     ]
     for name in measured.forward:
         cells = []
         for timings, maps in ((measured.forward, 1), (measured.step, 3)):
+            if name not in timings:
+                cells.append("")
+                continue
             timing, ours = timings[name], timings[peers.OURS]
             rate = maps * measured.flops / timing.median / 1e9
             cells.append(f"{_milliseconds(timing)} {rate:6.1f} GF/s {timing.median / ours.median:6.2f}x")
-        lines.append(f"  {name:26}{cells[0]:>30}  {cells[1]:>30}")
+        lines.append(f"  {name:34}{cells[0]:>32}  {cells[1]:>32}".rstrip())
     return lines
 
 

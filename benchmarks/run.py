@@ -21,6 +21,7 @@ class Measured:
 
     case: Case
     flops: int  # of one map
+    bytes: int  # of input, weight and output
     weight_bytes: int
     engine: str  # of the three maps, those that differ
     forward: dict[str, Timing]
@@ -28,31 +29,37 @@ class Measured:
 
 
 def measure(case: Case) -> Measured:
-    graph = case.graph
-    plan = getattr(cv, f"plan{case.n}d")(case.input_shape, case.weight_shape, channels=graph)
-    input = torch.randn(case.input_shape)
-    gradient = torch.randn(case.batch, case.outputs, *case.output)
+    plan = getattr(cv, f"plan{case.n}d")(
+        case.input_shape, case.weight_shape, padding=case.padding, channels=case.graph,
+        groups=1 if case.graph is not None else case.groups,
+    )  # fmt: skip
+    input, gradient = torch.randn(case.input_shape), torch.randn(case.batch, case.outputs, *case.output)
     forward: dict[str, Callable[[], object]] = {}
     step: dict[str, Callable[[], object]] = {}
-    outputs = {}
-    for name, (function, shape) in peers.of(case).items():
-        weight = _weight(case, shape)
-        forward[name] = lambda function=function, weight=weight: function(input, weight)
-        step[name] = lambda function=function, weight=weight: _step(function, input, weight, gradient)
-        if name != peers.SHARED:
-            outputs[name] = function(input, weight)
-    if case.kind == "local":
-        for name, output in outputs.items():
+    parts, expected = {}, None
+    for name, peer in peers.of(case).items():
+        weight, parts[name] = _weight(case, peer.weight), peer.part
+        size = case.output[-1] // peer.part
+        x, g = (input, gradient) if peer.part == 1 else (input[..., : size + case.kernel[-1] - 1], gradient[..., :size])
+        forward[name] = lambda peer=peer, x=x, weight=weight: peer.function(x, weight)
+        if peer.learns:
+            step[name] = lambda peer=peer, x=x, weight=weight, g=g: _step(peer.function, x, weight, g)
+        output = peer.function(x, weight)
+        if name == peers.OURS:
+            expected = output
+        elif peer.same:
+            tolerance = 1e-4 * float(expected.abs().max())
             torch.testing.assert_close(
-                output, outputs[peers.OURS], rtol=1e-3, atol=1e-2, msg=f"{case.name}: {name} differs"
+                output, expected[..., :size], rtol=1e-3, atol=tolerance, msg=f"{case.name}: {name} differs"
             )
     return Measured(
         case,
         plan.problem.flops,
+        plan.problem.bytes,
         plan.problem.parameters * 4,
         "/".join(dict.fromkeys(plan.engines.values())),
-        interleaved(forward),
-        interleaved(step),
+        {name: timing.times(parts[name]) for name, timing in interleaved(forward).items()},
+        {name: timing.times(parts[name]) for name, timing in interleaved(step).items()},
     )
 
 

@@ -14,7 +14,7 @@ _SECONDS = 0.3  # for each number
 
 
 def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[str, float]]:
-    """By number of threads: bytes/s read and written by a copy, seconds of a small call, and FLOP/s by dtype. Takes some seconds."""
+    """By number of threads: bytes/s that a copy reads and writes, seconds of a small call, FLOP/s by dtype."""
     threads = torch.get_num_threads()
     found = {}
     try:
