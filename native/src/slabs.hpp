@@ -31,9 +31,9 @@ class Slabs {
       if (written(d) > written(axis_)) axis_ = d;
     }
     const i64 share = windows * p.batch * bytes / (half ? 24 : 12);  // of all windows: a tenth, what threads hold for themselves included
-    const i64 limit = small ? 1 : share > kLeast ? share : kLeast;
+    const i64 most = small ? 1 : share > kMost ? share : kMost, near = small ? 1 : kNear;
     const i64 whole = (inputs + outputs) * lanes * bytes;
-    if (whole <= limit || p.batch == 0) return;
+    if (whole <= near || p.batch == 0) return;
     const cv_axis& axis = p.axes[axis_];
     const bool back = map == Map::kGradInput, apart = axis.tile == axis.output;
     const bool rounds_twice = map == Map::kGradWeight && half;  // where slabs add to the same weights, which halves must not
@@ -45,14 +45,14 @@ class Slabs {
       const i64 each = back ? input + output / axis.stride : axis.stride * input + output;
       const i64 overlap = back ? (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output : (reach - axis.stride) * input;
       const i64 least = small ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
-      step_ = (limit - overlap) / (each ? each : 1);
+      step_ = (near - overlap) / (each ? each : 1);
       if (step_ < least) step_ = least;
       if (!apart && !back) step_ = step_ < axis.tile ? axis.tile : step_ / axis.tile * axis.tile;
       if (step_ > written(axis_)) step_ = written(axis_);
       held = step_ * each + overlap;
     }
-    if (held > limit && !rounds_twice) {
-      samples_ = p.batch * limit / held / kLanes * kLanes;
+    if (held > most && !rounds_twice) {
+      samples_ = p.batch * most / held / kLanes * kLanes;
       const i64 least = small ? kLanes : kSamples;
       if (samples_ < least) samples_ = least;
     }
@@ -78,7 +78,8 @@ class Slabs {
   }
 
  private:
-  static constexpr i64 kLeast = 24 << 20;  // bytes that are always allowed: of 32 MiB, what threads and whole pages take is left
+  static constexpr i64 kMost = 24 << 20;  // bytes that are always allowed: of 32 MiB, what threads and whole pages take is left
+  static constexpr i64 kNear = 6 << 20;   // and that stay in the last cache from one slab to the next
   static constexpr i64 kLanes = 8, kSamples = 32;
 
   i64 written(int d) const { return map_ == Map::kGradInput ? p_.axes[d].size : p_.axes[d].output; }

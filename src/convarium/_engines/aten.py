@@ -84,7 +84,7 @@ def _efficiency(map: Map, problem: Problem) -> float:
     narrow = min(inputs, outputs)
     if groups > 1:
         permuted = not (_counts(blocks.inputs.flatten()) and _counts(blocks.outputs.flatten()))
-        return min(narrow / 24, 1.0) ** (1 if narrow >= 8 else 2) * (0.7 if permuted else 1)
+        return min(narrow / 20, 1.0) ** (1 if narrow >= 8 else 2) * (0.7 if permuted else 1)
     if map == "grad_input":
         return min(inputs / 16, 1.0) * (0.3 if inputs < 8 else 1)
     if problem.dtype in (torch.float64, torch.complex128):
