@@ -6,6 +6,8 @@ operations than the sum as it is written: a Fourier transform.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,25 +27,20 @@ def draw(measured: Sequence[Measured], limits: Limits, machine: str, path: Path 
                      "axes.edgecolor": _INK, "xtick.color": _INK, "ytick.color": _INK, "axes.labelcolor": _INK}  # fmt: skip
     figure, axes = plt.subplots(figsize=(9, 5.4))
     points = [(one, one.flops / one.bytes, 3 * one.flops / one.step[peers.OURS].median) for one in measured]
-    low, high = min(x for _, x, _ in points) / 1.6, max(x for _, x, _ in points) * 1.6
+    low, high = min(x for _, x, _ in points) / 1.6, max(x for _, x, _ in points) * 4
     x = np.geomspace(low, high, 200)
     axes.plot(x, np.minimum(limits.product, limits.read * x) / 1e9, color=_INK, linewidth=1.2)
     axes.annotate(f"matrix product, {limits.product / 1e9:.0f} GFLOP/s", (high, limits.product / 1e9), xytext=(-4, 4),
                   textcoords="offset points", ha="right")  # fmt: skip
-    axes.annotate(f"reading, {limits.read / 1e9:.0f} GB/s", (low, limits.read * low / 1e9), xytext=(14, 2),
-                  textcoords="offset points", rotation=38, rotation_mode="anchor")  # fmt: skip
-    taken: list[tuple[float, float]] = []
-    for one, intensity, rate in sorted(points, key=lambda point: -point[2]):
+    axes.annotate(f"reading, {limits.read / 1e9:.0f} GB/s", (low, limits.read * low / 1e9), xytext=(10, 9),
+                  textcoords="offset points", rotation=36, rotation_mode="anchor")  # fmt: skip
+    for one, intensity, rate in points:
         others = [timing.median for name, timing in one.step.items() if name != peers.OURS and peers.SHARED not in name]
         if others:
             best = 3 * one.flops / min(others) / 1e9
             axes.plot([intensity] * 2, [best, rate / 1e9], color=_THEIRS, linewidth=0.6, zorder=1)
             axes.scatter(intensity, best, s=22, facecolors="none", edgecolors=_THEIRS, zorder=2)
         axes.scatter(intensity, rate / 1e9, s=26, color=_OURS, zorder=3)
-        place = _free(taken, np.log10(intensity) / np.log10(high / low), np.log10(rate))
-        axes.annotate(
-            one.case.name, (intensity, rate / 1e9), xytext=(6, 3 + 9 * place), textcoords="offset points", fontsize=7.5
-        )
     axes.scatter([], [], s=26, color=_OURS, label="convarium, a whole step")
     axes.scatter([], [], s=22, facecolors="none", edgecolors=_THEIRS, label="the best that computes the same")
     axes.legend(frameon=False, loc="lower right")
@@ -57,18 +54,37 @@ def draw(measured: Sequence[Measured], limits: Limits, machine: str, path: Path 
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(machine.split(";")[0], fontsize=9, loc="left", color=_INK)
     figure.tight_layout()
-    beside = path.with_suffix(".tmp.svg")
-    figure.savefig(beside, transparent=True, metadata={"Date": None})
+    places = [tuple(axes.transData.transform((intensity, rate / 1e9))) for _, intensity, rate in points]
+    for (one, intensity, rate), (right, up) in zip(
+        points, _labels(places, [one.case.name for one, _, _ in points]), strict=True
+    ):
+        near = math.hypot(right, up) < 14
+        axes.annotate(
+            one.case.name, (intensity, rate / 1e9), xytext=(right, up), textcoords="offset pixels", fontsize=7.5, va="center",
+            arrowprops=None if near else {"arrowstyle": "-", "linewidth": 0.4, "color": _INK, "shrinkA": 0, "shrinkB": 2},
+        )  # fmt: skip
+    beside = path.with_suffix(f".tmp{path.suffix}")
+    figure.savefig(
+        beside, transparent=path.suffix == ".svg", metadata={"Date": None} if path.suffix == ".svg" else None
+    )
     plt.close(figure)
     beside.replace(path)
     return path
 
 
-def _free(taken: list[tuple[float, float]], x: float, y: float) -> int:
-    """How many lines up or down a label goes, so that it lies on no other."""
-    for step in (0, 1, -1, 2, -2, 3, -3, 4, -4):
-        where = (x, y + 0.055 * step)
-        if all(abs(where[0] - other[0]) > 0.16 or abs(where[1] - other[1]) > 0.05 for other in taken):
-            taken.append(where)
-            return step
-    return 0
+def _labels(points: list[tuple[float, float]], names: list[str]) -> list[tuple[float, float]]:
+    """Where each label begins, in pixels from its point: as near as there is room, beside other labels and points."""
+    height, letter = 12, 5.3
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    found: list[tuple[float, float]] = [(0, 0)] * len(points)
+    for index in sorted(range(len(points)), key=lambda index: -points[index][1]):
+        (x, y), width = points[index], letter * len(names[index])
+        for distance, angle in itertools.product(range(8, 120, 6), range(0, 360, 20)):
+            right, up = distance * math.cos(math.radians(angle)), distance * math.sin(math.radians(angle))
+            left = x + right - (width if right < 0 else 0)
+            box = (left, y + up - height / 2, left + width, y + up + height / 2)
+            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                taken.append(box)
+                found[index] = (left - x, up)
+                break
+    return found
