@@ -32,12 +32,17 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv(profile.VARIABLE, raising=False)
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    caches = (profile.machine_with, choice._choose, choice._only_engine)
+    caches = (profile._read, profile.machine_with, choice._choose, choice._only_engine)
     for cache in caches:
         cache.cache_clear()
     yield profile.default_path()
     for cache in caches:
         cache.cache_clear()
+
+
+def write(path, settings):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(profile.content(settings))
 
 
 def test_without_a_profile_there_are_defaults(home):
@@ -46,8 +51,7 @@ def test_without_a_profile_there_are_defaults(home):
 
 
 def test_a_profile_is_what_plans_reckon_with(home):
-    profile.write(home, {1: MEASURED | {"float32": 1.2e11}, 2: MEASURED})
-    assert [path.name for path in home.parent.iterdir()] == ["profile.json"]  # nothing is left beside it
+    write(home, {1: MEASURED | {"float32": 1.2e11}, 2: MEASURED})
     two = profile.machine_with(2)
     assert (two.speed(torch.float32), two.speed(torch.float64), two.memory, two.call) == (2e11, 1e11, 4e10, 1e-5)
     assert profile.machine_with(1).speed(torch.float32) == 1.2e11
@@ -56,10 +60,24 @@ def test_a_profile_is_what_plans_reckon_with(home):
     assert str(home) in str(cv.plan2d((1, 1, 8, 8), (1, 1, 3, 3)))
 
 
+def test_a_process_keeps_the_profile_it_began_with(home):
+    write(home, {1: MEASURED})
+    assert profile.machine_with(1).memory == 4e10
+    write(home, {1: MEASURED | {"memory": 1e10}})
+    assert profile.machine_with(2).memory == 4e10
+
+
+def test_a_user_without_a_home_plans_by_the_defaults(home, monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(profile, "default_path", nowhere)
+    assert profile.machine_with(1).origin == "defaults: Could not determine home directory."
+
+
 def test_a_profile_of_another_machine_is_left_aside(home):
-    profile.write(home, {1: MEASURED})
+    write(home, {1: MEASURED})
     home.write_text(home.read_text().replace(json.dumps(profile.cpu()), '"an abacus"'))
-    profile.machine_with.cache_clear()
     found = profile.machine_with(1)
     assert found.product == Machine(1).product
     assert "of another machine, 'an abacus'" in found.origin
@@ -74,6 +92,11 @@ BROKEN = {
     "no threads": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"0": MEASURED}}),
     "a missing number": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": {"memory": 1}}}),
     "a negative number": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": -1}}}),
+    "a number past any machine": json.dumps(
+        {"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": 10**400}}}
+    ),
+    "brackets without end": "[" * 100_000,
+    "bytes that are no text": "\udcff",
     "a word for a number": json.dumps(
         {"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": "x"}}}
     ),
@@ -83,10 +106,11 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_profile_stops_nothing_and_is_told(home, name, monkeypatch):
     home.parent.mkdir()
-    home.write_text(BROKEN[name])
+    home.write_bytes(BROKEN[name].encode(errors="surrogateescape"))
     cv.conv2d(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 2, 2))
     assert f"defaults, as {home}" in profile.machine_with(2).origin
     monkeypatch.setenv(profile.VARIABLE, str(home))  # one that was named must be right
+    profile._read.cache_clear()
     profile.machine_with.cache_clear()
     with pytest.raises(ValueError, match="convarium calibrate writes a profile"):
         profile.machine_with(2)
@@ -98,6 +122,7 @@ def test_calibrate_measures_and_plan_reads_it(tmp_path):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["profile"] == str(file)
+    assert list(file.parent.iterdir()) == [file]  # nothing is left beside it
     assert all(value > 0 for of in told["threads"].values() for value in of.values())
     done = convarium(
         "plan", "conv2d", "8,16,30,30", "8,16,3,3", "--padding", "same", "--json", CONVARIUM_PROFILE=str(file)

@@ -41,6 +41,13 @@ def test_it_agrees_in_the_smallest_parts(small):
     assert cut > 20
 
 
+def test_nothing_but_padding_is_zero(small):
+    x, w = torch.ones(1, 1, 3, 900, requires_grad=True), torch.ones(1, 1, 1, 300, requires_grad=True)
+    z = cv.conv2d(x, w, stride=(20, 1), padding=(5, 0), engine="spectral")
+    assert not z.any()
+    assert not any(gradient.any() for gradient in torch.autograd.grad(z.sum(), (x, w)))
+
+
 LONG = {
     "many taps": ((2, 1, 5000), (1, 1, 801), {}),
     "more taps than signal": ((1, 2, 300), (2, 2, 700), {"padding": "full"}),
@@ -76,7 +83,9 @@ def test_errors_grow_with_the_logarithm_only(dtype, allowed, taps):
     """Relative to the largest output."""
     x, w = torch.randn(1, 1, 2 * taps, dtype=torch.float64), torch.randn(1, 1, taps, dtype=torch.float64)
     x, w = x.to(dtype), w.to(dtype)
-    exact = np.correlate(*(t.double().numpy().ravel().astype(np.longdouble) for t in (x, w)), "valid").astype(np.float64)
+    exact = np.correlate(*(t.double().numpy().ravel().astype(np.longdouble) for t in (x, w)), "valid").astype(
+        np.float64
+    )
     error = (cv.conv1d(x, w, engine="spectral").double().ravel() - torch.from_numpy(exact)).abs().max()
     assert error <= allowed * np.abs(exact).max()
 

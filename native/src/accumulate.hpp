@@ -12,8 +12,8 @@ namespace cv::CV_ISA {
 
 constexpr int kMostOutputs = 4;
 constexpr int kMostTaps = kVectorBytes == 64 || kMostRows == 8 ? 6 : 3;  // as many sums as there are registers
-constexpr i64 kSteps = 96;               // positions before sums go back to memory
-constexpr i64 kSums = 192 * 1024;        // bytes of sums in a core's second cache
+constexpr i64 kSteps = 96;                                               // positions before sums go back to memory
+constexpr i64 kSums = 192 * 1024;                                        // bytes of sums in a core's second cache
 
 // sums[m][n] += the sum over lines and positions of  g[m] * x[from[n]].
 template <class T>
@@ -95,7 +95,12 @@ struct Complete {
 class Parts {
  public:
   Parts(const cv_problem& p, bool by_input)
-      : wires_(p, true), count_(by_input ? p.in_channels : count_of_blocks(p)), parts_(count_), rows_(p.out_channels), steps_(p.in_channels), numbers_(p.in_channels) {
+      : wires_(p, true),
+        count_(by_input ? p.in_channels : count_of_blocks(p)),
+        parts_(count_),
+        rows_(p.out_channels),
+        steps_(p.in_channels),
+        numbers_(p.in_channels) {
     if (!*this) return;
     for (i64 i = 0; i < p.in_channels; ++i) {
       steps_.get()[i] = i * p.input_step;
@@ -103,7 +108,12 @@ class Parts {
     }
     if (by_input) {
       for (i64 i = 0; i < p.in_channels; ++i)
-        parts_.get()[i] = {wires_.channels() + wires_.begin(i), wires_.weights() + wires_.begin(i), numbers_.get() + i, steps_.get(), wires_.end(i) - wires_.begin(i), 1};
+        parts_.get()[i] = {wires_.channels() + wires_.begin(i),
+                           wires_.weights() + wires_.begin(i),
+                           numbers_.get() + i,
+                           steps_.get(),
+                           wires_.end(i) - wires_.begin(i),
+                           1};
       return;
     }
     Complete* part = parts_.get();
@@ -143,7 +153,8 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
   const i64 line = p.axes[2].size * lanes, sheet = p.axes[1].size * line;
   const i64 g_line = p.axes[2].output * lanes, g_sheet = p.axes[1].output * g_line;
   const i64 along = (p.axes[2].output + p.axes[2].tile - 1) / p.axes[2].tile;
-  const Direction d0(p.axes[0], false, 1), d1(p.axes[1], false, along < kSteps ? kSteps / along : 1), d2(p.axes[2], false, kSteps);
+  const Direction d0(p.axes[0], false, 1), d1(p.axes[1], false, along < kSteps ? kSteps / along : 1),
+      d2(p.axes[2], false, kSteps);
   const Parts parts(p, are_small(p));
   Buffer<T> laned(p.in_channels * plane * lanes), gradient(p.out_channels * g_plane * lanes);
   if (!d0 || !d1 || !d2 || !parts || !laned || !gradient) return CV_NO_MEMORY;
@@ -158,24 +169,30 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
   if (outputs > 64) outputs = 64;
   if (outputs > most) outputs = most > kMostOutputs ? most : kMostOutputs;
   if (inputs > most / outputs) inputs = most / outputs > 1 ? most / outputs : 1;
-  const auto pieces = [&](const Complete& part) { return ((part.n_outputs + outputs - 1) / outputs) * ((part.n_inputs + inputs - 1) / inputs); };
+  const auto pieces = [&](const Complete& part) {
+    return ((part.n_outputs + outputs - 1) / outputs) * ((part.n_inputs + inputs - 1) / inputs);
+  };
   const auto count = [&] {
     i64 units = 0;
     for (const Complete& part : parts) units += pieces(part) * kernels_of(p);
     return units;
   };
-  while (count() < 4 * threads && (inputs > 1 || outputs > kMostOutputs)) (inputs > 1 ? inputs : outputs) = ((inputs > 1 ? inputs : outputs) + 1) / 2;
+  while (count() < 4 * threads && (inputs > 1 || outputs > kMostOutputs))
+    (inputs > 1 ? inputs : outputs) = ((inputs > 1 ? inputs : outputs) + 1) / 2;
 
   const i64 own_sums = outputs * inputs * taps * V, own_places = 2 * inputs * taps;
   Buffer<T> all_sums(own_sums * threads);
   Buffer<i64> tables(own_places * threads);
   if (!all_sums || !tables) return CV_NO_MEMORY;
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
-  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), plane);
+  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
+           plane);
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, g_plane != positions);
-  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, g_plane);
+  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
+           positions, g_plane);
 
-  const auto sum_up = [&](const Complete& part, Range o, Range i, const Phase& p0, const Phase& p1, const Phase& p2, T* sums, i64* from, i64* slots) {
+  const auto sum_up = [&](const Complete& part, Range o, Range i, const Phase& p0, const Phase& p1, const Phase& p2, T* sums,
+                          i64* from, i64* slots) {
     const i64 n_all = (i.end - i.begin) * taps;
     __builtin_memset(sums, 0, (o.end - o.begin) * n_all * V * sizeof(T));
     for (const Run& r0 : d0) {
@@ -193,14 +210,25 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
                   slots[n] = (channel - i.begin) * taps + (a * p1.taps + b) * p2.taps + c;
                 }
           const i64 x_at = r0.begin * p0.across * sheet + r1.begin * p1.across * line + r2.begin * p2.across * lanes;
-          const i64 g_at = (p0.first + r0.begin * p0.step) * g_sheet + (p1.first + r1.begin * p1.step) * g_line + (p2.first + r2.begin * p2.step) * lanes;
+          const i64 g_at = (p0.first + r0.begin * p0.step) * g_sheet + (p1.first + r1.begin * p1.step) * g_line +
+                           (p2.first + r2.begin * p2.step) * lanes;
           for (i64 lane = 0; lane < lanes; lane += V) {
             const int width = lanes - lane < V ? Lanes<T>::kLeast : V;
             for (i64 k = 0; k < n;) {
               const i64 columns = next_part(n - k, kMostTaps);
               for (i64 output = o.begin; output < o.end;) {
                 const i64 rows = next_part(o.end - output, kMostOutputs);
-                Area<T> area{{}, laned.get() + x_at + lane, from + k, {}, slots + k, r1.count, p1.step * g_line, p1.across * line, r2.count, p2.step * lanes, p2.across * lanes};
+                Area<T> area{{},
+                             laned.get() + x_at + lane,
+                             from + k,
+                             {},
+                             slots + k,
+                             r1.count,
+                             p1.step * g_line,
+                             p1.across * line,
+                             r2.count,
+                             p2.step * lanes,
+                             p2.across * lanes};
                 for (i64 m = 0; m < rows; ++m) {
                   area.g[m] = gradient.get() + part.outputs[output + m] * g_plane * lanes + g_at + lane;
                   area.sums[m] = sums + (output + m - o.begin) * n_all * V;
@@ -221,7 +249,8 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
             for (i64 c = 0; c < p2.taps; ++c, sums += V) {
               T total = 0;
               for (int lane = 0; lane < V; ++lane) total += sums[lane];
-              S& to = static_cast<S*>(grad_weight)[part.weights[output] + part.input_weights[channel] + p0.weight[a] + p1.weight[b] + p2.weight[c]];
+              S& to = static_cast<S*>(
+                  grad_weight)[part.weights[output] + part.input_weights[channel] + p0.weight[a] + p1.weight[b] + p2.weight[c]];
               to = narrow<S>(p.add ? widen(to) + total : total);
             }
   };
@@ -237,9 +266,11 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
       for (i64 unit = mine.begin > first ? mine.begin - first : 0; unit < each && first + unit < mine.end; ++unit) {
         const i64 kernel = unit / pieces(part), piece = unit % pieces(part);
         const i64 o = piece / of_inputs * outputs, i = piece % of_inputs * inputs;
-        const Place phase{{kernel / (p.axes[1].tile * p.axes[2].tile), kernel / p.axes[2].tile % p.axes[1].tile, kernel % p.axes[2].tile}};
-        sum_up(part, {o, o + outputs < part.n_outputs ? o + outputs : part.n_outputs}, {i, i + inputs < part.n_inputs ? i + inputs : part.n_inputs},
-               d0.phase(phase.at[0]), d1.phase(phase.at[1]), d2.phase(phase.at[2]), sums, from, from + own_places / 2);
+        const Place phase{
+            {kernel / (p.axes[1].tile * p.axes[2].tile), kernel / p.axes[2].tile % p.axes[1].tile, kernel % p.axes[2].tile}};
+        sum_up(part, {o, o + outputs < part.n_outputs ? o + outputs : part.n_outputs},
+               {i, i + inputs < part.n_inputs ? i + inputs : part.n_inputs}, d0.phase(phase.at[0]), d1.phase(phase.at[1]),
+               d2.phase(phase.at[2]), sums, from, from + own_places / 2);
       }
       first += each;
     }

@@ -1,4 +1,4 @@
-// grad_input for few samples, where the weights of a window lie side by side: rows are samples, vectors run over the window. Each
+// forward and grad_input for few samples, where the weights of a window lie side by side: vectors run over the window. Each
 // weight is then read once, in whole lines of the cache, as fast as memory gives them.
 #pragma once
 
@@ -10,6 +10,57 @@ inline bool equally_spaced(const i64* places, i64 count) {
   for (i64 i = 2; i < count; ++i)
     if (places[i] - places[i - 1] != places[1] - places[0]) return false;
   return true;
+}
+
+// out[r][b] = sum over the window of rows[r] * x[b], and what lies `ahead` of the rows is fetched.
+template <class T, int R, int B>
+void dot_rows(const T* const* rows, const T* x, i64 n, i64 ahead, T* const* out) {
+  constexpr int V = Lanes<T>::kVector;
+  using Vec = typename Vector<T, V>::type;
+  Vec sum[R][B];
+  for (int r = 0; r < R; ++r)
+    for (int b = 0; b < B; ++b) sum[r][b] = Vec{};
+  i64 k = 0;
+  for (; k + V <= n; k += V) {
+    Vec xs[B];
+    for (int b = 0; b < B; ++b) xs[b] = load<T, V>(x + b * n + k);
+    for (int r = 0; r < R; ++r) {
+      __builtin_prefetch(rows[r] + k + ahead, 0, 2);
+      const Vec row = load<T, V>(rows[r] + k);
+      for (int b = 0; b < B; ++b) sum[r][b] += row * xs[b];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int b = 0; b < B; ++b) {
+      T total = 0;
+      for (int lane = 0; lane < V; ++lane) total += sum[r][b][lane];
+      for (i64 rest = k; rest < n; ++rest) total += rows[r][rest] * x[b * n + rest];
+      out[r][b] = total;
+    }
+}
+
+constexpr int kFewSamples = 4;
+
+// For `count` outputs: row(o) is an output's weights, out(o) where its samples go. x: (samples, n).
+template <class T, class Row, class Out>
+void dot_rows(i64 count, i64 samples, const T* x, i64 n, i64 ahead, Row row, Out out) {
+  constexpr int R = 4;
+  static constexpr void (*four[])(const T* const*, const T*, i64, i64, T* const*) = {dot_rows<T, R, 1>, dot_rows<T, R, 2>,
+                                                                                     dot_rows<T, R, 3>, dot_rows<T, R, 4>};
+  static constexpr void (*one[])(const T* const*, const T*, i64, i64, T* const*) = {dot_rows<T, 1, 1>, dot_rows<T, 1, 2>,
+                                                                                    dot_rows<T, 1, 3>, dot_rows<T, 1, 4>};
+  static_assert(kFewSamples == 4);
+  for (i64 o = 0; o < count;) {
+    const int rows = count - o >= R ? R : 1;
+    const T* a[R];
+    T* to[R];
+    for (int r = 0; r < rows; ++r) {
+      a[r] = row(o + r);
+      to[r] = out(o + r);
+    }
+    (rows == R ? four : one)[samples - 1](a, x, n, ahead, to);
+    o += rows;
+  }
 }
 
 template <class T>
@@ -24,7 +75,8 @@ class AlongWindow {
 
   // Adds to `origin`, at the window's places, the sum over outputs of gradient * weight; from(o) is the gradient of output o.
   template <class From>
-  void add(const Window& window, const T* weights, const i64* rows, i64 outputs, Range lanes, i64 ahead, From from, T* origin) const {
+  void add(const Window& window, const T* weights, const i64* rows, i64 outputs, Range lanes, i64 ahead, From from,
+           T* origin) const {
     T *const gradients = values_, *const sums = gradients + V * outputs;
     const T* const weight = weights + rows[0];
     const i64 step = outputs > 1 ? rows[1] - rows[0] : 0;

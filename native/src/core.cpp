@@ -37,7 +37,8 @@ const Isa kIsas[] = {
     {"avx512",
      [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"); },
      avx512::table},
-    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }, avx2::table},
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); },
+     avx2::table},
     {"baseline", always, baseline::table},
 #elif defined(__aarch64__)
     {"neon", always, neon::table},
@@ -81,26 +82,30 @@ int in_slabs(const cv_problem& problem, Map map, const cv_tensor& input, const c
 extern "C" {
 
 int cv_forward(const cv_problem* problem, const cv_tensor* input, const void* weight, const cv_tensor* output, int threads) {
-  return cv::in_slabs(*problem, cv::Map::kForward, *input, *output, weight, [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
-    return maps.forward(p, in, w, out, threads);
-  });
+  return cv::in_slabs(*problem, cv::Map::kForward, *input, *output, weight,
+                      [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
+                        return maps.forward(p, in, w, out, threads);
+                      });
 }
 
-int cv_grad_input(const cv_problem* problem, const cv_tensor* grad_output, const void* weight, const cv_tensor* grad_input, int threads) {
-  return cv::in_slabs(*problem, cv::Map::kGradInput, *grad_input, *grad_output, weight, [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
-    return maps.grad_input(p, out, w, in, threads);
-  });
+int cv_grad_input(const cv_problem* problem, const cv_tensor* grad_output, const void* weight, const cv_tensor* grad_input,
+                  int threads) {
+  return cv::in_slabs(*problem, cv::Map::kGradInput, *grad_input, *grad_output, weight,
+                      [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
+                        return maps.grad_input(p, out, w, in, threads);
+                      });
 }
 
-int cv_grad_weight(const cv_problem* problem, const cv_tensor* input, const cv_tensor* grad_output, void* grad_weight, int threads) {
-  return cv::in_slabs(*problem, cv::Map::kGradWeight, *input, *grad_output, grad_weight, [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
-    return maps.grad_weight(p, in, out, const_cast<void*>(w), threads);
-  });
+int cv_grad_weight(const cv_problem* problem, const cv_tensor* input, const cv_tensor* grad_output, void* grad_weight,
+                   int threads) {
+  return cv::in_slabs(*problem, cv::Map::kGradWeight, *input, *grad_output, grad_weight,
+                      [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
+                        return maps.grad_weight(p, in, out, const_cast<void*>(w), threads);
+                      });
 }
 
 int cv_abi(void) { return CONVARIUM_ABI; }
 const char* cv_isa_name(int index) { return index >= 0 && index < cv::kCount ? cv::kIsas[index].name : nullptr; }
 int cv_isa_available(int index) { return index >= 0 && index < cv::kCount && cv::kIsas[index].available(); }
 const char* cv_isa(void) { return cv::chosen().name; }
-
 }

@@ -87,7 +87,9 @@ struct Segment {
 class Segments {
  public:
   Segments(const Wires& wires, i64 channels, i64 together)
-      : groups_((channels + together - 1) / together), begin_(groups_ + 3), segments_(wires.end(wires.rows() - 1) + wires.rows()) {
+      : groups_((channels + together - 1) / together),
+        begin_(groups_ + 3),
+        segments_(wires.end(wires.rows() - 1) + wires.rows()) {
     if (!*this) return;
     i64* const begin = begin_.get();
     for (i64 group = 0; group < groups_ + 3; ++group) begin[group] = 0;
@@ -183,15 +185,15 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
             tap_weight[n] = r0.phase->weight[a] + r1.phase->weight[b] + r2.phase->weight[c];
             tap_from[n] = r0.phase->from[a] * sheet + r1.phase->from[b] * line + r2.phase->from[c] * lanes;
           }
-      const T* const x =
-          laned.get() + r0.begin * r0.phase->across * sheet + r1.begin * r1.phase->across * line + r2.begin * r2.phase->across * lanes + lane;
+      const T* const x = laned.get() + r0.begin * r0.phase->across * sheet + r1.begin * r1.phase->across * line +
+                         r2.begin * r2.phase->across * lanes + lane;
       const auto written = [](const Run& r) { return r.phase->first + r.begin * r.phase->step; };
       const i64 position = (written(r0) * (p.axes[1].*write_size) + written(r1)) * (p.axes[2].*write_size) + written(r2);
       const int width = lanes - lane < Lanes<T>::kVector ? Lanes<T>::kLeast : Lanes<T>::kVector;
       for (const Segment& segment : segments)
         multiply_row<T>(width, r2.count,
-                        {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight, tap_from,
-                         packed.weight(), x, r2.phase->across * lanes,
+                        {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight,
+                         tap_from, packed.weight(), x, r2.phase->across * lanes,
                          result.get() + (segment.row * writes + position) * lanes + lane, r2.phase->step * lanes, segment.add});
     }
   });

@@ -35,7 +35,8 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
   Buffer<i64> tables(own_places * threads);
   if (!gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
-  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
+  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
+           positions, positions);
   zero(result.get(), p.in_channels * inputs * lanes, threads);
 
   const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
@@ -67,7 +68,8 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
         if (position == begin || !(box == known)) {
           table.build(p, box, block.inputs, read, lanes);
           held.begin(p, block, table);
-          along_window = few && table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side()) && equally_spaced(held.rows(), block.n_outputs);
+          along_window = few && table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side()) &&
+                         equally_spaced(held.rows(), block.n_outputs);
         }
         known = box;
         T* const origin = result.get() + origin_of(p, s, lanes);

@@ -1,5 +1,5 @@
-// grad_weight[o, r, k] = sum over samples, and positions whose kernel is r, of grad_output * window: rows are outputs, vectors run
-// over the window. Threads share out kernels, and where these are few, outputs: each weight is summed by one thread.
+// grad_weight[o, r, k] = sum over samples, and positions whose kernel is r, of grad_output * window: rows are outputs, vectors
+// run over the window. Threads share out kernels, and where these are few, outputs: each weight is summed by one thread.
 #pragma once
 
 #include "accumulate.hpp"
@@ -9,7 +9,7 @@
 namespace cv::CV_ISA {
 
 constexpr i64 kPastCache = 16 << 20;  // bytes of a result from which on it would not be found in a cache
-constexpr i64 kSamples = 128;  // windows that are held at once
+constexpr i64 kSamples = 128;         // windows that are held at once
 
 template <class S>
 int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
@@ -21,19 +21,23 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
   const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V), kernels = kernels_of(p);
   const i64 held = p.batch > kSamples || kernels == positions ? p.batch : kSamples;
   Buffer<T> laned(p.in_channels * inputs_of(p) * lanes), gradient(p.out_channels * positions * lanes);
-  const i64 own_values = step * held + outputs * held + step * Lanes<T>::kMost + kMostRows * 2 * V + (kIsHalf<S> ? outputs * window : 0);
+  const i64 own_values =
+      step * held + outputs * held + step * Lanes<T>::kMost + kMostRows * 2 * V + (kIsHalf<S> ? outputs * window : 0);
   const i64 counted = held > window ? held : window, own_places = 2 * window + counted;
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
   Buffer<bool> marks(window * threads);
   if (!laned || !gradient || !scratches || !tables || !marks) return CV_NO_MEMORY;
   const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
-  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p), inputs_of(p));
+  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
+           inputs_of(p));
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
-  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads, positions, positions);
+  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
+           positions, positions);
 
   const i64 blocks = count_of_blocks(p);
-  const bool large = !kIsHalf<S> && p.out_channels * kernels * window * static_cast<i64>(sizeof(T)) > kPastCache && kernels == positions;
+  const bool large =
+      !kIsHalf<S> && p.out_channels * kernels * window * static_cast<i64>(sizeof(T)) > kPastCache && kernels == positions;
   i64 parts = blocks * kernels >= 4 * threads ? 1 : (4 * threads + blocks * kernels - 1) / (blocks * kernels);  // of the outputs
   parallel(threads, [&](int worker, int workers) {
     T* const values = scratches.get() + worker * own_values;
@@ -85,7 +89,8 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               bool past = direct && fresh && large;
               for (int m = 0; m < rows; ++m) out[m] = direct ? row_of(o + m) + k : corner + m * 2 * V;
               for (int m = 0; m < rows; ++m) past = past && reinterpret_cast<std::uintptr_t>(out[m]) % kVectorBytes == 0;
-              multiply_lanes<T>(width > V ? 2 * V : V, rows, Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, Fetch::kNothing, 0, past});
+              multiply_lanes<T>(width > V ? 2 * V : V, rows,
+                                Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, Fetch::kNothing, 0, past});
               if (direct) continue;
               for (int m = 0; m < rows; ++m) {
                 T* const row = row_of(o + m);

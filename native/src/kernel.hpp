@@ -94,7 +94,8 @@ void multiply_tile(const Tile<T>& tile) {
   for (int m = 0; m < M; ++m) a[m] = tile.a[m];
   if (!tile.past)
     for (int m = 0; m < M; ++m)
-      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64) __builtin_prefetch(reinterpret_cast<const char*>(tile.out[m]) + v, 1, 3);
+      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(tile.out[m]) + v, 1, 3);
   Vec sum[M][NV];
   for (int m = 0; m < M; ++m)
     for (int v = 0; v < NV; ++v) sum[m][v] = Vec{};
@@ -113,7 +114,8 @@ void multiply_tile(const Tile<T>& tile) {
       for (int v = 0; v < NV; ++v) sum[m][v] += one * xs[v];
     }
     if constexpr (What == Fetch::kX)
-      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64) __builtin_prefetch(reinterpret_cast<const char*>(x + ahead) + v, 0, 2);
+      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(x + ahead) + v, 0, 2);
     if constexpr (What == Fetch::kA) {  // a row at a time: a line holds more elements than there are rows
       __builtin_prefetch(tile.a[turn] + place + ahead, 0, 2);
       turn = turn + 1 == M ? 0 : turn + 1;

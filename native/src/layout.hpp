@@ -11,13 +11,13 @@ namespace cv::CV_ISA {
 // A tensor with strides as rows of equally spaced positions; neighbouring directions that lie in one row are joined, channels not
 // where they are to be apart.
 struct Rows {
-  i64 count;      // of rows
-  i64 length;     // of a row
-  i64 step;       // from an element of a row to the next
+  i64 count;   // of rows
+  i64 length;  // of a row
+  i64 step;    // from an element of a row to the next
   i64 sizes[4], strides[4];
   int outer;
 
-  Rows(i64 channels, const cv_axis (&axes)[3], i64 cv_axis::*size, const i64* stride, bool apart = false) {
+  Rows(i64 channels, const cv_axis (&axes)[3], i64 cv_axis::* size, const i64* stride, bool apart = false) {
     i64 s[4] = {channels, axes[0].*size, axes[1].*size, axes[2].*size};
     i64 t[4] = {stride[1], stride[2], stride[3], stride[4]};
     int n = 0;
@@ -76,7 +76,8 @@ i64 pitch_of(i64 positions, i64 lanes) {
 
 // A channel has `positions`, and lies `pitch` of them after the one before it.
 template <class S, class T>
-void to_lanes(const S* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads, i64 positions, i64 pitch) {
+void to_lanes(const S* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads, i64 positions,
+              i64 pitch) {
   parallel(threads, [&](int worker, int workers) {
     each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
       const S* source = from + offset;
@@ -102,7 +103,8 @@ void from_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i6
       if (rows.step == 1) {
         constexpr i64 V = Lanes<T>::kVector;
         for (i64 b = 0; b < batch; b += V)
-          transpose(source + b, lanes, count, batch - b < V ? batch - b : V, target + b * batch_stride, batch_stride, {lanes - b, count});
+          transpose(source + b, lanes, count, batch - b < V ? batch - b : V, target + b * batch_stride, batch_stride,
+                    {lanes - b, count});
       } else {
         for (i64 b = 0; b < batch; ++b)
           for (i64 i = 0; i < count; ++i) target[b * batch_stride + i * rows.step] = narrow<S>(source[i * lanes + b]);

@@ -7,7 +7,8 @@ namespace cv {
 
 struct Maps {
   int (*forward)(const cv_problem&, const cv_tensor& input, const void* weight, const cv_tensor& output, int threads);
-  int (*grad_input)(const cv_problem&, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads);
+  int (*grad_input)(const cv_problem&, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input,
+                    int threads);
   int (*grad_weight)(const cv_problem&, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads);
 };
 

@@ -97,8 +97,8 @@ class Pool {
 
   cv_memory stats() {
     std::lock_guard lock(mutex_);
-    return {static_cast<std::int64_t>(used_), static_cast<std::int64_t>(cached_), static_cast<std::int64_t>(peak_),
-            static_cast<std::int64_t>(limit_), static_cast<std::int64_t>(taken_), static_cast<std::int64_t>(fresh_)};
+    return {static_cast<std::int64_t>(used_),  static_cast<std::int64_t>(cached_), static_cast<std::int64_t>(peak_),
+            static_cast<std::int64_t>(limit_), static_cast<std::int64_t>(taken_),  static_cast<std::int64_t>(fresh_)};
   }
 
   std::mutex& mutex() { return mutex_; }
@@ -185,7 +185,8 @@ void* cv_managed_tensor(int32_t ndim, const int64_t* shape, int32_t code, int32_
   if (!block) return nullptr;
   auto* head = new (block) cv::Managed{};
   for (int32_t d = 0; d < ndim; ++d) head->shape[d] = shape[d];
-  head->handed.tensor = {head + 1, 1, 0, ndim, static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(bits), 1, head->shape, nullptr, 0};
+  head->handed.tensor = {head + 1, 1,           0,       ndim, static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(bits),
+                         1,        head->shape, nullptr, 0};
   head->handed.deleter = [](cv::DLManagedTensor* tensor) { cv::give(tensor); };
   return block;
 }
@@ -197,5 +198,4 @@ void cv_give(void* block) {
 void cv_empty_cache(void) { cv::pool().empty(); }
 void cv_memory_limit(int64_t bytes) { cv::pool().limit(bytes < 0 ? 0 : static_cast<std::size_t>(bytes)); }
 cv_memory cv_memory_stats(void) { return cv::pool().stats(); }
-
 }

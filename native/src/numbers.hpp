@@ -45,7 +45,8 @@ inline S narrow(T value) {
     std::uint32_t half;
     if (rest > 0x7f800000u) half = 0x7e00u;
     else if (rest >= 0x477ff000u) half = 0x7c00u;  // rounds to infinity
-    else if (rest < 0x38800000u) half = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, rest) + 0.5f) - 0x3f000000u;  // small
+    else if (rest < 0x38800000u)
+      half = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, rest) + 0.5f) - 0x3f000000u;  // small
     else half = (rest - 0x38000000u + 0xfffu + (rest >> 13 & 1)) >> 13;
     return {static_cast<std::uint16_t>(sign | half)};
   } else {
@@ -66,11 +67,13 @@ inline auto read(const S* from) {
   } else {
 #if defined(__AVX512F__)
     if constexpr (V == 16)
-      return __builtin_bit_cast(typename Vector<float, V>::type, _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+      return __builtin_bit_cast(typename Vector<float, V>::type,
+                                _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
 #endif
 #if defined(__F16C__)
     if constexpr (V == 8)
-      return __builtin_bit_cast(typename Vector<float, V>::type, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+      return __builtin_bit_cast(typename Vector<float, V>::type,
+                                _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 #endif
     typename Vector<float, V>::type values;
     for (int i = 0; i < V; ++i) values[i] = widen(from[i]);
@@ -90,11 +93,13 @@ inline void write(S* to, typename Vector<Computed<S>, V>::type values) {
   } else {
 #if defined(__AVX512F__)
     if constexpr (V == 16)
-      return _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph(__builtin_bit_cast(__m512, values), _MM_FROUND_TO_NEAREST_INT));
+      return _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                                 _mm512_cvtps_ph(__builtin_bit_cast(__m512, values), _MM_FROUND_TO_NEAREST_INT));
 #endif
 #if defined(__F16C__)
     if constexpr (V == 8)
-      return _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(__builtin_bit_cast(__m256, values), _MM_FROUND_TO_NEAREST_INT));
+      return _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                              _mm256_cvtps_ph(__builtin_bit_cast(__m256, values), _MM_FROUND_TO_NEAREST_INT));
 #endif
     for (int i = 0; i < V; ++i) to[i] = narrow<S>(values[i]);
   }

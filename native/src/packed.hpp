@@ -15,7 +15,10 @@ class Packed {
 
  public:
   Packed(const cv_problem& p, const void* weight, int threads)
-      : problem_(p), wires_(p, false), rows_(kIsHalf<S> ? p.out_channels : 0), copy_(kIsHalf<S> ? count_of_edges(p) * kernels_of(p) * taps_of(p) : 0) {
+      : problem_(p),
+        wires_(p, false),
+        rows_(kIsHalf<S> ? p.out_channels : 0),
+        copy_(kIsHalf<S> ? count_of_edges(p) * kernels_of(p) * taps_of(p) : 0) {
     if (!*this) return;
     if constexpr (kIsHalf<S>) {
       problem_.rows = rows_.get();
@@ -47,7 +50,8 @@ class Packed {
           for (i64 i = 0; i < x.kernel; ++i)
             for (i64 j = 0; j < y.kernel; ++j)
               for (i64 k = 0; k < z.kernel; ++k)
-                *to++ = widen(from[a * x.tile_step + b * y.tile_step + c * z.tile_step + i * x.tap_step + j * y.tap_step + k * z.tap_step]);
+                *to++ = widen(
+                    from[a * x.tile_step + b * y.tile_step + c * z.tile_step + i * x.tap_step + j * y.tap_step + k * z.tap_step]);
   }
 
   cv_problem problem_;

@@ -20,7 +20,8 @@ struct Slab {
 class Slabs {
  public:
   // `input` and `output` are the tensors or their gradients.
-  Slabs(const cv_problem& p, Map map, const cv_tensor& input, const cv_tensor& output) : p_(p), map_(map), input_(input), output_(output) {
+  Slabs(const cv_problem& p, Map map, const cv_tensor& input, const cv_tensor& output)
+      : p_(p), map_(map), input_(input), output_(output) {
     const bool small = p.way & CV_IN_SLABS, half = p.dtype == CV_BFLOAT16 || p.dtype == CV_FLOAT16;
     const i64 bytes = p.dtype == CV_FLOAT64 ? 8 : 4, lanes = (p.batch + kLanes - 1) / kLanes * kLanes;
     i64 inputs = p.in_channels, outputs = p.out_channels, windows = p.in_channels;
@@ -30,7 +31,8 @@ class Slabs {
       windows *= p.axes[d].kernel * p.axes[d].output;
       if (written(d) > written(axis_)) axis_ = d;
     }
-    const i64 share = windows * p.batch * bytes / (half ? 24 : 12);  // of all windows: a tenth, what threads hold for themselves included
+    const i64 share =
+        windows * p.batch * bytes / (half ? 24 : 12);  // of all windows: a tenth, what threads hold for themselves included
     const i64 most = small ? 1 : share > kMost ? share : kMost, near = small ? 1 : kNear;
     const i64 whole = (inputs + outputs) * lanes * bytes;
     if (whole <= near || p.batch == 0) return;

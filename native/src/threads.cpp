@@ -109,11 +109,13 @@ void run_on_team(const cv_team& team, int n, Task task, void* data) {
     Task task;
     void* data;
   } call{&team, n, task, data};
-  team.fork([](void* from) {
-    const Call& call = *static_cast<Call*>(from);
-    const int size = call.team->size();  // of the team, which may be smaller than was asked for
-    for (int worker = call.team->number(); worker < call.n; worker += size) call.task(call.data, worker, call.n);
-  }, &call, static_cast<unsigned>(n), 0);
+  team.fork(
+      [](void* from) {
+        const Call& call = *static_cast<Call*>(from);
+        const int size = call.team->size();  // of the team, which may be smaller than was asked for
+        for (int worker = call.team->number(); worker < call.n; worker += size) call.task(call.data, worker, call.n);
+      },
+      &call, static_cast<unsigned>(n), 0);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Workers that wait between calls, or those that the host lends. Work is split by number, not by who comes first: results do not depend
-// on it.
+// Workers that wait between calls, or those that the host lends. Work is split by number, not by who comes first: results do not
+// depend on it.
 #pragma once
 
 #include <cstdint>

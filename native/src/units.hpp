@@ -89,7 +89,8 @@ void multiply_rows(i64 count, Range lanes, i64 n, const i64* at, const T* gather
     for (i64 b = lanes.begin; b < lanes.end;) {
       const int r = next_lanes<T>(lanes.end - b);
       for (int m = 0; m < rows; ++m) out[m] = out_of(row + m) + b;
-      multiply_lanes<T>(r, rows, Tile<T>{n, a, at, x, r, out, add, ahead && b == lanes.begin ? Fetch::kA : Fetch::kNothing, ahead});
+      multiply_lanes<T>(r, rows,
+                        Tile<T>{n, a, at, x, r, out, add, ahead && b == lanes.begin ? Fetch::kA : Fetch::kNothing, ahead});
       x += n * r;
       b += r;
     }

@@ -112,7 +112,7 @@ struct Case {
   }
 };
 
-cv_tensor tensor(void* data, i64 channels, const cv_axis (&axes)[3], i64 cv_axis::*size) {
+cv_tensor tensor(void* data, i64 channels, const cv_axis (&axes)[3], i64 cv_axis::* size) {
   cv_tensor made{data, {}};
   i64 step = 1;
   for (int d = 2; d >= 0; --d) {
@@ -137,12 +137,17 @@ struct Kept {
     int exponent = 0;
     const double part = std::frexp(std::round(value * 64) / 64, &exponent);
     const int bias = (1 << (14 - kFraction)) - 1;
-    bits = part == 0 ? 0 : static_cast<std::uint16_t>((part < 0) << 15 | (exponent - 1 + bias) << kFraction | (static_cast<int>(std::fabs(part) * (2 << kFraction)) & ((1 << kFraction) - 1)));
+    bits = part == 0
+               ? 0
+               : static_cast<std::uint16_t>((part < 0) << 15 | (exponent - 1 + bias) << kFraction |
+                                            (static_cast<int>(std::fabs(part) * (2 << kFraction)) & ((1 << kFraction) - 1)));
   }
   operator double() const {
-    const int bias = (1 << (14 - kFraction)) - 1, exponent = bits >> kFraction & ((1 << (15 - kFraction)) - 1), fraction = bits & ((1 << kFraction) - 1);
+    const int bias = (1 << (14 - kFraction)) - 1, exponent = bits >> kFraction & ((1 << (15 - kFraction)) - 1),
+              fraction = bits & ((1 << kFraction) - 1);
     if (exponent == 2 * bias + 1) return fraction ? NAN : INFINITY;
-    const double size = std::ldexp(exponent ? (1 << kFraction) + fraction : fraction, (exponent ? exponent : 1) - bias - kFraction);
+    const double size =
+        std::ldexp(exponent ? (1 << kFraction) + fraction : fraction, (exponent ? exponent : 1) - bias - kFraction);
     return bits & 0x8000 ? -size : size;
   }
 };
@@ -150,7 +155,8 @@ struct Kept {
 template <class T>
 double furthest(const std::vector<T>& got, const std::vector<double>& expected) {
   double most = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) most = std::fmax(most, std::fabs(got[i] - expected[i]) / (1 + std::fabs(expected[i])));
+  for (std::size_t i = 0; i < got.size(); ++i)
+    most = std::fmax(most, std::fabs(got[i] - expected[i]) / (1 + std::fabs(expected[i])));
   return most;
 }
 
@@ -160,7 +166,8 @@ bool agrees(Random& random, int dtype, double allowed) {
   cv_problem& p = c.problem;
   p.dtype = dtype;
   p.way = static_cast<int>(random.to(CV_BEST_WAY, CV_NEIGHBOURS) + random.to(0, 1) * CV_IN_SLABS);
-  std::vector<T> input(p.batch * p.in_channels * c.inputs_size()), output(p.batch * p.out_channels * c.outputs_size()), weight(c.weights);
+  std::vector<T> input(p.batch * p.in_channels * c.inputs_size()), output(p.batch * p.out_channels * c.outputs_size()),
+      weight(c.weights);
   for (auto* values : {&input, &output, &weight})
     for (T& value : *values) value = T(random.number());
   std::vector<double> forward(output.size()), grad_input(input.size()), grad_weight(weight.size());

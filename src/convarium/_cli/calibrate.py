@@ -25,6 +25,7 @@ def calibrate(
     """Measure what this machine can do, so that plans reckon with it; some seconds, best while nothing else runs."""
     from .._planner import profile
     from .._planner.measure import measure
+    from .._train import atomic
 
     def say(line: str) -> None:
         if not as_json and sys.stdout.isatty():
@@ -32,7 +33,7 @@ def calibrate(
 
     path = profile.default_path() if output is None else output
     settings = measure(say)
-    profile.write(path, settings)
+    atomic.write(path, profile.content(settings))
     if as_json:
         print(json.dumps({"profile": str(path), "cpu": profile.cpu(), "threads": settings}, indent=2))
         return

@@ -337,6 +337,8 @@ class _Line:
 def _lines(map: Map, problem: Problem) -> tuple[_Line, ...]:
     """A line for each direction, of as few points together as a workspace holds."""
     lines = [_line(map, axis, None) for axis in problem.axes]
+    if not all(line.segments for line in lines):
+        return tuple(lines)  # there is nothing but padding
     while math.prod(line.length for line in lines) > POINTS:
         shorter = [_line(map, axis, line.length // 2) for axis, line in zip(problem.axes, lines, strict=True)]
         gains = [line.length / other.length for line, other in zip(lines, shorter, strict=True)]

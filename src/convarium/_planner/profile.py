@@ -8,11 +8,9 @@ profile gives the same plans, and so the same bits.
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import sys
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,30 +46,20 @@ def default_path() -> Path:
     """Where the profile of this user lies."""
     if named := os.environ.get(VARIABLE):
         return Path(named)
-    home = Path.home()
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
+        base = Path.home() / "Library" / "Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "convarium" / "profile.json"
 
 
-def write(path: Path, settings: dict[int, dict[str, float]]) -> None:
-    """Write a profile of this machine, beside and renamed. By number of threads: bytes/s, seconds a call, FLOP/s by dtype."""
-    content = {
-        "format": FORMAT,
-        "cpu": cpu(),
-        "torch": torch.__version__,
-        "threads": {str(count): of for count, of in settings.items()},
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-    os.replace(file.name, path)
-    machine_with.cache_clear()
+def content(settings: dict[int, dict[str, float]]) -> bytes:
+    """The file of a profile of this machine. By number of threads: bytes/s, seconds a call, FLOP/s by dtype."""
+    threads = {str(count): of for count, of in settings.items()}
+    profile = {"format": FORMAT, "cpu": cpu(), "torch": torch.__version__, "threads": threads}
+    return (json.dumps(profile, indent=2) + "\n").encode()
 
 
 @lru_cache(maxsize=1)
@@ -86,40 +74,45 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+@lru_cache(maxsize=1)  # plans of one process reckon with one profile, whatever is written meanwhile
 def _read() -> tuple[dict[int, dict[str, float]], str]:
     """The settings, by number of threads, and where they come from; none, and why."""
-    path, named = default_path(), bool(os.environ.get(VARIABLE))
-    if not named and not path.exists():
-        return {}, DEFAULTS
+    named = bool(os.environ.get(VARIABLE))
     try:
-        content = json.loads(path.read_text())
-        settings = _checked(content)
-    except (OSError, ValueError) as error:
+        path = default_path()
+    except RuntimeError as error:  # a user without a home
+        return {}, f"defaults: {error}"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        settings = _checked(found)
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, FileNotFoundError) and not named:
+            return {}, DEFAULTS
         why = f"{path}: {(error.strerror or str(error)).lower() if isinstance(error, OSError) else error}"
         if named:
             raise ValueError(f"{VARIABLE}={why}; convarium calibrate writes a profile, or unset it") from None
         return {}, f"defaults, as {why}; convarium calibrate writes it anew"
-    if content["cpu"] != cpu():
+    if found["cpu"] != cpu():
         return (
             {},
-            f"defaults, as {path} is of another machine, {content['cpu']!r}; convarium calibrate measures this one",
+            f"defaults, as {path} is of another machine, {found['cpu']!r}; convarium calibrate measures this one",
         )
     return settings, str(path)
 
 
-def _checked(content: Any) -> dict[int, dict[str, float]]:
-    if not isinstance(content, dict) or content.keys() != {"format", "cpu", "torch", "threads"}:
+def _checked(found: Any) -> dict[int, dict[str, float]]:
+    if not isinstance(found, dict) or found.keys() != {"format", "cpu", "torch", "threads"}:
         raise ValueError("not a profile")
-    if content["format"] != FORMAT:
-        raise ValueError(f"a profile of format {content['format']!r}, not {FORMAT}")
-    if not isinstance(content["threads"], dict) or not content["threads"]:
+    if found["format"] != FORMAT:
+        raise ValueError(f"a profile of format {found['format']!r}, not {FORMAT}")
+    if not isinstance(found["threads"], dict) or not found["threads"]:
         raise ValueError("a profile without measurements")
     settings = {}
-    for count, of in content["threads"].items():
+    for count, of in found["threads"].items():
         if not count.isdecimal() or not int(count) or not isinstance(of, dict) or of.keys() != _SETTINGS:
             raise ValueError(f"not measurements of threads: {str(count)[:40]!r}")
         for name, value in of.items():
-            if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+            if not isinstance(value, int | float) or not 0 < value < 1e30:
                 raise ValueError(f"{name} must be a positive number, got {value!r}")
         settings[int(count)] = of
     return settings
