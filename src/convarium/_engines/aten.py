@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._spec.channels import Indices
 from .._spec.geometry import output_size
 from .._spec.problem import Map, Problem, result_shape
-from .._spec.wiring import Bicliques
+from .._spec.wiring import Wiring
 from .._spec.work import Work, first_touch
 
 SUMMARY = "torch's own convolution; a small tile as one strided call for each of its kernels"
@@ -42,7 +43,7 @@ def supports(map: Map, problem: Problem) -> str | None:
         return f"torch convolves in 1 to 3 dimensions, not {problem.ndim}"
     if (kernels := math.prod(problem.tile)) > MOST_KERNELS:
         return f"{kernels} kernels take turns, each a call of its own; the most is {MOST_KERNELS}"
-    if _groups(problem) is None:
+    if _groups(problem.wiring) is None:
         return "no permutation of channels makes this graph groups"
     if max(math.prod(s) for s in (problem.input_shape, problem.weight_shape, problem.output_shape)) > LARGEST:
         return f"a tensor of more than {LARGEST} elements"
@@ -68,8 +69,8 @@ def work(map: Map, problem: Problem) -> Work:
 
 def _efficiency(map: Map, problem: Problem) -> float:
     """As measured on CPUs with oneDNN: best with many channels, and for some depthwise kernels; else far from it."""
-    blocks = _groups_of(problem)
-    groups, outputs, inputs = *blocks.outputs.shape, blocks.inputs.shape[1]
+    channels = _groups_of(problem)
+    groups, outputs, inputs = channels.count, channels.children, channels.parents
     if groups > 1 and inputs == 1:  # depthwise
         kernel = problem.kernel_size
         has_kernel = (
@@ -83,7 +84,7 @@ def _efficiency(map: Map, problem: Problem) -> float:
         return 0.7 if map == "forward" else 0.5 if problem.ndim == 1 or math.prod(kernel) >= 25 else 0.03
     narrow = min(inputs, outputs)
     if groups > 1:
-        permuted = not (_counts(blocks.inputs.flatten()) and _counts(blocks.outputs.flatten()))
+        permuted = channels.inputs is not None or channels.outputs is not None
         return min(narrow / 20, 1.0) ** (1 if narrow >= 8 else 2) * (0.7 if permuted else 1)
     if map == "grad_input":
         return min(inputs / 16, 1.0) * (0.3 if inputs < 8 else 1)
@@ -111,16 +112,16 @@ def _forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
     def convolve(call: _Call) -> Tensor:
         return torch.ops.aten.convolution(
             call.region(source), kernels[call.kernel], None,
-            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, len(channels.inputs),
+            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, channels.count,
         )  # fmt: skip
 
     calls = _calls(problem)
     if len(calls) == 1:
-        return _put(convolve(calls[0]), 1, channels.outputs)
+        return _take(convolve(calls[0]), 1, channels.outputs_back)
     output = input.new_empty(problem.output_shape)
     for call in calls:
         output[call.positions] = convolve(call)
-    return _put(output, 1, channels.outputs)
+    return _take(output, 1, channels.outputs_back)
 
 
 def _grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
@@ -131,35 +132,35 @@ def _grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor
         shape = (problem.batch, problem.wiring.in_channels, *call.region_size)
         part, _, _ = torch.ops.aten.convolution_backward(
             gradient[call.positions], gradient.new_empty(1).expand(shape), kernels[call.kernel], None,
-            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, len(channels.inputs), [True, False, False],
+            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, channels.count, [True, False, False],
         )  # fmt: skip
         return part
 
     calls = _calls(problem)
     if len(calls) == 1 and calls[0].whole:
-        return _put(transpose(calls[0]), 1, channels.inputs)
+        return _take(transpose(calls[0]), 1, channels.inputs_back)
     result = gradient.new_zeros(problem.input_shape)
     for call in calls:
         call.add_region(result, transpose(call))
-    return _put(result, 1, channels.inputs)
+    return _take(result, 1, channels.inputs_back)
 
 
 def _grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
     channels = _groups_of(problem)
     source, gradient = _take(input, 1, channels.inputs), _take(grad_output, 1, channels.outputs)
-    parents = channels.inputs.shape[1]
+    parents = channels.parents
     result = input.new_empty(problem.wiring.out_channels, *problem.tile, parents, *problem.kernel_size)
     for call in _calls(problem):
         region = call.region(source)
         shape = (problem.wiring.out_channels, parents, *problem.kernel_size)
         _, part, _ = torch.ops.aten.convolution_backward(
             gradient[call.positions], region, region.new_empty(1).expand(shape), None,
-            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, len(channels.inputs), [False, True, False],
+            call.stride, call.padding, call.dilation, False, [0] * problem.ndim, channels.count, [False, True, False],
         )  # fmt: skip
         result[call.kernel] = part
     if problem.flip:
         result = result.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim)))
-    result = _put(result, 0, channels.outputs)
+    result = _take(result, 0, channels.outputs_back)
     if problem.wiring.by_edge:
         result = result.movedim(1 + problem.ndim, 1).flatten(0, 1)
     return result.contiguous()
@@ -173,41 +174,55 @@ def _by_real_parts(map: Callable[[Problem, Tensor, Tensor], Tensor], problem: Pr
     return torch.complex(real, map(problem, a_real, b_imag) + map(problem, a_imag, b_real))
 
 
-def _groups(problem: Problem) -> Bicliques | None:
-    """The one kind of blocks, when no two of them share an input: groups, up to a permutation of channels."""
-    classes = problem.wiring.bicliques()
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Blocks of channels of which no two share an input, and their channels in that order; None where they count up already."""
+
+    count: int
+    parents: int  # inputs of each
+    children: int  # outputs of each
+    inputs: Tensor | None
+    outputs: Tensor | None
+    inputs_back: Tensor | None
+    outputs_back: Tensor | None
+
+
+@lru_cache(maxsize=512)
+def _groups(wiring: Wiring) -> _Groups | None:
+    """The wiring as groups, up to a permutation of channels; None if it is none."""
+    classes = wiring.bicliques()
     if len(classes) != 1:
         return None
     (blocks,) = classes
-    whole = blocks.inputs.size == problem.wiring.in_channels and blocks.outputs.size == problem.wiring.out_channels
-    return blocks if whole and len(np.unique(blocks.inputs)) == blocks.inputs.size else None
+    whole = blocks.inputs.size == wiring.in_channels and blocks.outputs.size == wiring.out_channels
+    if not whole or len(np.unique(blocks.inputs)) != blocks.inputs.size:
+        return None
+    inputs, outputs = (table.flatten() for table in (blocks.inputs, blocks.outputs))
+    return _Groups(
+        len(blocks.inputs), blocks.inputs.shape[1], blocks.outputs.shape[1],
+        *(_order(table) for table in (inputs, outputs, np.argsort(inputs), np.argsort(outputs))),
+    )  # fmt: skip
 
 
-def _groups_of(problem: Problem) -> Bicliques:
-    blocks = _groups(problem)
-    assert blocks is not None, "supports() was not asked"
-    return blocks
+def _order(table: Indices) -> Tensor | None:
+    return None if (table == np.arange(table.size)).all() else torch.from_numpy(table)
 
 
-def _take(tensor: Tensor, dim: int, table: np.ndarray) -> Tensor:
-    """The channels in the order of the table."""
-    order = table.flatten()
-    return tensor if _counts(order) else tensor.index_select(dim, torch.from_numpy(order).to(tensor.device))
+def _groups_of(problem: Problem) -> _Groups:
+    groups = _groups(problem.wiring)
+    assert groups is not None, "supports() was not asked"
+    return groups
 
 
-def _put(tensor: Tensor, dim: int, table: np.ndarray) -> Tensor:
-    """The channels, which are in the order of the table, in their own order."""
-    return _take(tensor, dim, np.argsort(table.flatten(), kind="stable"))
+def _take(tensor: Tensor, dim: int, order: Tensor | None) -> Tensor:
+    """The channels in this order."""
+    return tensor if order is None else tensor.index_select(dim, order.to(tensor.device))
 
 
-def _counts(order: np.ndarray) -> bool:
-    return bool((order == np.arange(order.size)).all())
-
-
-def _kernels(problem: Problem, channels: Bicliques, weight: Tensor) -> Tensor:
+def _kernels(problem: Problem, channels: _Groups, weight: Tensor) -> Tensor:
     """``(O, *tile, I, *kernel)``, outputs in the order of their groups, taps as a correlation has them."""
     if problem.wiring.by_edge:
-        weight = weight.unflatten(0, (-1, channels.inputs.shape[1])).movedim(1, 1 + problem.ndim)
+        weight = weight.unflatten(0, (-1, channels.parents)).movedim(1, 1 + problem.ndim)
     weight = _take(weight, 0, channels.outputs)
     return weight.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim))) if problem.flip else weight
 

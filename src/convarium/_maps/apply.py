@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from .._engines import ENGINES
-from .._planner.choice import only_engine
+from .._planner.choice import choose, only_engine
 from .._spec.call import Call
 from .._spec.geometry import transposed_size
+from .._spec.problem import Map
 from . import registration
 from .bilinear import Settings
 from .padding import pad, unpad
@@ -22,7 +23,7 @@ _TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3
 def convolve(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, engine: str) -> Tensor:
     """The face's ``conv``: input and output batched or not, weight in the form that the face takes."""
     n = len(call.stride)
-    if (padding := _as_torch(call, engine, input, weight)) is not None:
+    if (padding := _as_torch("forward", call, engine, input, weight)) is not None:
         return _CONVOLVE[n](input, weight, bias, call.stride, padding, call.dilation, int(call.channels))
     batched = input.ndim == n + 2
     signal = input if batched else input.unsqueeze(0)
@@ -37,7 +38,7 @@ def convolve(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, eng
 def transpose(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, engine: str) -> Tensor:
     """The face's ``conv_transpose``: the map ``grad_input``, with the call's input in the place of a gradient."""
     n = len(call.stride)
-    if (padding := _as_torch(call, engine, input, weight)) is not None:
+    if (padding := _as_torch("grad_input", call, engine, input, weight)) is not None:
         axes = zip(call.output_size, call.kernel_size, call.stride, call.dilation, padding, padding, strict=True)
         extra = tuple(size - transposed_size(*axis) for size, axis in zip(call.input_size, axes, strict=True))
         tied = bias if bias is None or bias.ndim == 1 else None
@@ -98,10 +99,10 @@ def repeat_tile(tensor: Tensor, sizes: tuple[int, ...]) -> Tensor:
     return tensor
 
 
-def _as_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> tuple[int, ...] | None:
+def _as_torch(map: Map, call: Call, engine: str, input: Tensor, weight: Tensor) -> tuple[int, ...] | None:
     """The padding for torch's own function where it is this very call and its planned engine, and nothing is traced.
 
-    Then torch's own autograd serves, and our operator would only add its cost.
+    Then our operator would only add its cost. Where gradients are wanted, torch's own autograd serves if all maps are planned so.
     """
     if call.torch_padding is None or (engine != "auto" and not ENGINES[engine].IS_TORCH):
         return None
@@ -112,5 +113,6 @@ def _as_torch(call: Call, engine: str, input: Tensor, weight: Tensor) -> tuple[i
         problem = call.problem(batch, weight.dtype, weight.device.type)
     except TypeError:  # symbolic sizes cannot be looked up
         return None
-    chosen = only_engine(problem, engine)
+    learns = torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad)
+    chosen = only_engine(problem, engine) if learns else choose(map, problem, engine).engine
     return call.torch_padding if chosen is not None and ENGINES[chosen].IS_TORCH else None
