@@ -25,7 +25,7 @@ lint: ## format, lints and types
 	$(RUN)/mypy
 
 bench: ## every case of benchmarks/cases.txt, ours and its peers
-	$(PYTHON) tools/environment.py train test
+	$(PYTHON) tools/environment.py train test bench
 	$(RUN)/python -m benchmarks
 
 sanitize: ## the C++ core alone, on random problems, under the sanitizers; needs cmake and a C++ compiler

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import scipy.fft
 import scipy.signal
@@ -16,7 +19,7 @@ import convarium as cv
 
 from .cases import Case
 
-Convolution = Callable[[Tensor, Tensor], Tensor]
+Convolution = Callable[[Tensor, Any], Tensor]
 _TORCH = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 OURS = "convarium"
 SHARED = "torch, shared kernels"  # not the same function: the speed that equal FLOPs have where kernels are shared
@@ -31,6 +34,16 @@ class Peer:
     learns: bool = True
     part: int = 1  # it computes one of so many, and its time is multiplied
     same: bool = True  # the same function as ours
+    apart: bool = False  # its own threads still spin when the next one's turn comes, so it is timed after all others
+    prepare: Callable[[Tensor], Any] = lambda weight: weight  # its own form of the weight, made once and not timed
+
+
+OTHERS = {"jax": "jax", "fft_conv_pytorch": "fft-conv-pytorch"}  # modules that need not be here, and what installs them
+
+
+def absent() -> list[str]:
+    """The peers that are not installed."""
+    return [name for module, name in OTHERS.items() if importlib.util.find_spec(module) is None]
 
 
 def of(case: Case) -> dict[str, Peer]:
@@ -54,7 +67,15 @@ def of(case: Case) -> dict[str, Peer]:
         if case.n == 2:
             found["unfold + bmm"] = Peer(lambda x, w: unfold(case, x, w), case.weight_shape)
             found["unfold + einsum"] = Peer(lambda x, w: einsum(case, x, w), case.weight_shape)
+        if (
+            case.n < 3 and OTHERS["jax"] not in absent()
+        ):  # jax has no gradient of it that ends within minutes, and no 3-D
+            found["jax, local convolution"] = Peer(
+                jax_local(case), case.weight_shape, learns=False, apart=True, prepare=lambda w: jax_weight(case, w)
+            )  # fmt: skip
     if case.inputs == case.groups and math.prod(case.kernel) > 500:
+        if OTHERS["fft_conv_pytorch"] not in absent():
+            found["fft-conv-pytorch"] = Peer(fft_conv(case), dense)
         found["scipy.signal.oaconvolve"] = Peer(lambda x, w: overlap_add(case, x, w), dense, learns=False)
         found["bare FFT pair"] = Peer(lambda x, w: bare(case, x, w), dense, learns=False)
     return found
@@ -67,6 +88,35 @@ def permuted(case: Case, x: Tensor, w: Tensor) -> Tensor:
     w = w.reshape(-1, g, case.inputs // g, *case.kernel).transpose(0, 1).flatten(0, 1)
     z = _TORCH[case.n](x, w, padding=case.padding, groups=g)
     return z.unflatten(1, (g, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def jax_local(case: Case) -> Convolution:
+    """``conv_general_dilated_local``, compiled; tensors are shared, not copied."""
+    import jax
+
+    space = "HW"[: case.n]
+    compiled = jax.jit(
+        lambda x, w: jax.lax.conv_general_dilated_local(
+            x, w, (1,) * case.n, "VALID", case.kernel, dimension_numbers=(f"NC{space}", f"{space}IO", f"NC{space}")
+        )
+    )
+    return lambda x, w: torch.from_dlpack(compiled(jax.dlpack.from_dlpack(x.detach()), w).block_until_ready())
+
+
+def jax_weight(case: Case, w: Tensor) -> Any:
+    """``(*output, in_channels * taps, out_channels)``: the order in which it is fastest on a CPU."""
+    import jax
+
+    n = case.n
+    flat = w.permute(*range(1, n + 1), *range(n + 1, 2 * n + 2), 0).flatten(n, 2 * n)
+    return jax.dlpack.from_dlpack(flat.contiguous())
+
+
+def fft_conv(case: Case) -> Convolution:
+    from fft_conv_pytorch import fft_conv as convolve
+
+    warnings.filterwarnings("ignore", module="fft_conv_pytorch")  # of what torch will change
+    return lambda x, w: convolve(x, w, padding=case.padding, groups=case.groups)
 
 
 def overlap_add(case: Case, x: Tensor, w: Tensor) -> Tensor:

@@ -71,6 +71,8 @@ class Report:
             "Medians of calls that take turns. A step is forward and both gradients through autograd, results returned fresh and "
             f"freed by the caller. *{peers.SHARED}* is another function, with as many FLOPs: the bar for the others.", "",
         ]  # fmt: skip
+        if absent := peers.absent():
+            lines += [f"Not installed, so not in the tables: {', '.join(absent)}.", ""]
         if self.limits and len(self.measured) > 1:
             roofline.draw(self.measured, self.limits, machine(self.threads))
             lines += ["![Every case under the machine's limits](roofline.svg)", ""]

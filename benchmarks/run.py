@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -36,9 +36,9 @@ def measure(case: Case) -> Measured:
     input, gradient = torch.randn(case.input_shape), torch.randn(case.batch, case.outputs, *case.output)
     forward: dict[str, Callable[[], object]] = {}
     step: dict[str, Callable[[], object]] = {}
-    parts, expected = {}, None
-    for name, peer in peers.of(case).items():
-        weight, parts[name] = _weight(case, peer.weight), peer.part
+    parts, expected, all_peers = {}, None, peers.of(case)
+    for name, peer in all_peers.items():
+        weight, parts[name] = peer.prepare(_weight(case, peer.weight)), peer.part
         size = case.output[-1] // peer.part
         x, g = (input, gradient) if peer.part == 1 else (input[..., : size + case.kernel[-1] - 1], gradient[..., :size])
         forward[name] = lambda peer=peer, x=x, weight=weight: peer.function(x, weight)
@@ -58,9 +58,15 @@ def measure(case: Case) -> Measured:
         plan.problem.bytes,
         plan.problem.parameters * 4,
         "/".join(dict.fromkeys(plan.engines.values())),
-        {name: timing.times(parts[name]) for name, timing in interleaved(forward).items()},
-        {name: timing.times(parts[name]) for name, timing in interleaved(step).items()},
+        *({name: timing.times(parts[name]) for name, timing in _timed(calls, all_peers)} for calls in (forward, step)),
     )
+
+
+def _timed(calls: dict[str, Callable[[], object]], all_peers: dict[str, peers.Peer]) -> Iterator[tuple[str, Timing]]:
+    yield from interleaved({name: call for name, call in calls.items() if not all_peers[name].apart}).items()
+    for name, call in calls.items():
+        if all_peers[name].apart:
+            yield from interleaved({name: call}).items()
 
 
 def _weight(case: Case, shape: tuple[int, ...]) -> Tensor:
