@@ -15,7 +15,7 @@ FLOORS = [  # from the ground up: a floor imports itself and what lies below
     {"_planner"},
     {"_maps"},
     {"_signal"},
-    {"functional", "grad", "matrix", "planning", "signal"},
+    {"functional", "grad", "matrix", "planning", "signal", "design"},
     {"nn"},
     {"__init__"},
     {"_train"},
@@ -79,8 +79,9 @@ def test_public_names_are_these():
     assert set(cv.matrix.__all__) == {"Tables", "col2im", "conv_matrix", "im2col", "tables"}
     assert set(cv.__all__) == {
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
-        "ChannelGraph", "FunctionConvolution", "Plan", "choose_method", "convolve", "convolve_functions", "correlate",
-        "empty_cache", "engines", "grad", "matrix", "memory_stats", "nn", "weighted_average",
+        "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "choose_method", "convolve",
+        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "grad", "matrix", "memory_stats", "nn",
+        "weighted_average",
     }  # fmt: skip
 
 

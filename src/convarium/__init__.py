@@ -9,6 +9,8 @@ gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`
 from . import grad, matrix, nn
 from ._native.memory import empty_cache, memory_stats
 from ._spec.channels import ChannelGraph
+from ._spec.stack import ChannelStack
+from .design import BlockDesign, design_block
 from .functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .planning import Plan, engines, plan1d, plan2d, plan3d
 from .signal import FunctionConvolution, choose_method, convolve, convolve_functions, correlate, weighted_average
@@ -16,7 +18,9 @@ from .signal import FunctionConvolution, choose_method, convolve, convolve_funct
 __version__ = "0.1.0"
 
 __all__ = [
+    "BlockDesign",
     "ChannelGraph",
+    "ChannelStack",
     "FunctionConvolution",
     "Plan",
     "choose_method",
@@ -29,6 +33,7 @@ __all__ = [
     "convolve",
     "convolve_functions",
     "correlate",
+    "design_block",
     "empty_cache",
     "engines",
     "grad",

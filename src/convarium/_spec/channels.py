@@ -6,22 +6,31 @@ A :class:`ChannelGraph` is a value: immutable, hashable, equal to another when b
 
 from __future__ import annotations
 
-import base64
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import index
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .limits import CHANNELS
+from . import exchange, patterns
+from .channel_arguments import (
+    channel_number,
+    channel_numbers,
+    check_channel,
+    check_count,
+    check_groups,
+    check_most,
+    few,
+    kernel_norms,
+)
+from .edges_text import canonical, packed, regular_mask, unpacked
+from .patterns import Mask
 from .shown import shown
 
-Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 
@@ -36,8 +45,11 @@ class Block(NamedTuple):
 class ChannelGraph:
     """A channel dependency graph: which input channels each output channel reads (Zhang, *clcNet*, CVPR 2018).
 
-    Make one with :meth:`dense`, :meth:`groups`, :meth:`depthwise`, :meth:`interlaced`, :meth:`from_edges` or
-    :meth:`from_mask`. A layer with a graph has one kernel an edge; edges are sorted by output and then input channel.
+    Make one with :meth:`dense`, :meth:`groups`, :meth:`depthwise`, :meth:`interlaced`, :meth:`shuffled`, :meth:`banded`,
+    :meth:`hierarchical`, :meth:`random_regular`, from what you have with :meth:`from_edges`, :meth:`from_mask`,
+    :meth:`from_scipy`, :meth:`from_networkx`, :meth:`from_weight` or :meth:`load`, and from others with ``second @ first``,
+    ``a | b``, ``a & b`` and :meth:`restrict`. A layer with a graph has one kernel an edge, sorted by output and then input
+    channel.
 
     Examples:
         >>> graph = ChannelGraph.interlaced(4, 4, 2)
@@ -60,28 +72,28 @@ class ChannelGraph:
                 "ChannelGraph: make one with ChannelGraph.dense, groups, depthwise, interlaced, from_edges or from_mask"
             )
         for name in ("in_channels", "out_channels"):
-            object.__setattr__(self, name, _check_count("ChannelGraph", name, getattr(self, name)))
-        text, n_edges = _read(self.in_channels, self.out_channels, self.text)
+            object.__setattr__(self, name, check_count("ChannelGraph", name, getattr(self, name)))
+        text, n_edges = canonical(self.in_channels, self.out_channels, self.text)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "n_edges", n_edges)
 
     @classmethod
     def dense(cls, in_channels: int, out_channels: int) -> ChannelGraph:
         """Every output reads every input."""
-        _check_groups("ChannelGraph.dense", in_channels, out_channels, 1)
+        check_groups("ChannelGraph.dense", in_channels, out_channels, 1)
         return cls.groups(in_channels, out_channels, 1)
 
     @classmethod
     def groups(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
         """``groups`` blocks side by side, as ``torch.nn.Conv2d(groups=...)``: ``parents(j)`` is the block of ``j``."""
-        inputs, outputs, blocks = _check_groups("ChannelGraph.groups", in_channels, out_channels, groups)
+        inputs, outputs, blocks = check_groups("ChannelGraph.groups", in_channels, out_channels, groups)
         return cls(inputs, outputs, f"g:{blocks}")
 
     @classmethod
     def depthwise(cls, channels: int, multiplier: int = 1) -> ChannelGraph:
         """``multiplier`` outputs for each input, which read it alone: ``parents(j) = {j // multiplier}``."""
-        channels = _check_count("ChannelGraph.depthwise", "channels", channels)
-        multiplier = _check_count("ChannelGraph.depthwise", "multiplier", multiplier)
+        channels = check_count("ChannelGraph.depthwise", "channels", channels)
+        multiplier = check_count("ChannelGraph.depthwise", "multiplier", multiplier)
         return cls.groups(channels, channels * multiplier, channels)
 
     @classmethod
@@ -90,8 +102,145 @@ class ChannelGraph:
 
         A following ``groups(out_channels, o2, g2)`` sees every input exactly when ``out_channels / g2 >= groups``.
         """
-        inputs, outputs, blocks = _check_groups("ChannelGraph.interlaced", in_channels, out_channels, groups)
+        inputs, outputs, blocks = check_groups("ChannelGraph.interlaced", in_channels, out_channels, groups)
         return cls(inputs, outputs, f"i:{blocks}")
+
+    @classmethod
+    def shuffled(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
+        """Groups that read their inputs after a channel shuffle (Zhang et al., *ShuffleNet*, CVPR 2018).
+
+        ``groups(c, o2, g) `` after it sees what a shuffle between two grouped convolutions lets it see.
+
+        Examples:
+            >>> import convarium as cv
+            >>> cv.ChannelGraph.shuffled(6, 6, 2).parents(0)  # after the shuffle 0 3 1 4 2 5
+            (0, 1, 3)
+        """
+        inputs, outputs, blocks = check_groups("ChannelGraph.shuffled", in_channels, out_channels, groups)
+        return cls(inputs, outputs, packed(patterns.shuffled(inputs, outputs, blocks)))
+
+    @classmethod
+    def banded(cls, in_channels: int, out_channels: int, width: int, *, circular: bool = False) -> ChannelGraph:
+        """Each output reads ``width`` neighbouring inputs, around its own place among them.
+
+        At the ends the band is shifted inwards, or goes around if ``circular``.
+
+        Examples:
+            >>> import convarium as cv
+            >>> [cv.ChannelGraph.banded(4, 4, 3).parents(j) for j in range(4)]
+            [(0, 1, 2), (0, 1, 2), (1, 2, 3), (1, 2, 3)]
+        """
+        call = "ChannelGraph.banded"
+        inputs, outputs = check_count(call, "in_channels", in_channels), check_count(call, "out_channels", out_channels)
+        width = check_most(call, "width", width, inputs)
+        return cls(inputs, outputs, packed(patterns.banded(inputs, outputs, width, bool(circular))))
+
+    @classmethod
+    def hierarchical(cls, channels: int, branching: int, level: int) -> ChannelGraph:
+        """One level of a butterfly: outputs read the channels whose number differs from theirs in digit ``level`` alone, written
+        in base ``branching``.
+
+        Level 0 is groups of ``branching`` neighbours, each next level joins what is ``branching`` times as far apart; all
+        ``log(channels)`` levels one after the other see every channel, with ``channels * branching * log(channels)`` kernels in
+        place of ``channels ** 2`` (the graph of a fast Fourier transform).
+
+        Examples:
+            >>> import convarium as cv
+            >>> [cv.ChannelGraph.hierarchical(8, 2, level).parents(0) for level in range(3)]
+            [(0, 1), (0, 2), (0, 4)]
+        """
+        call = "ChannelGraph.hierarchical"
+        channels, branching = check_count(call, "channels", channels), check_count(call, "branching", branching)
+        if branching < 2:
+            raise ValueError(f"{call}: branching must be at least 2, got {branching}")
+        if isinstance(level, bool) or not isinstance(level, int | np.integer):
+            raise TypeError(f"{call}: level must be a whole number, got {shown(level)}")
+        if level < 0 or channels % branching ** (int(level) + 1):
+            most = next(n for n in range(64) if channels % branching ** (n + 1))
+            fits = f"level must be from 0 to {most - 1}" if most else f"channels must be a multiple of {branching}"
+            raise ValueError(f"{call}: {fits}, got level={level} of {channels} channels with branching={branching}")
+        return cls(channels, channels, packed(patterns.hierarchical(channels, branching, int(level))))
+
+    @classmethod
+    def random_regular(cls, in_channels: int, out_channels: int, parents: int, *, seed: int) -> ChannelGraph:
+        """A random graph in which every output reads ``parents`` inputs and every input is read equally often, or once more.
+
+        The same seed makes the same graph.
+
+        Examples:
+            >>> import convarium as cv
+            >>> graph = cv.ChannelGraph.random_regular(16, 8, 4, seed=0)
+            >>> graph
+            ChannelGraph(16 -> 8, 4 parents each, 32 edges)
+            >>> {len(graph.children(i)) for i in range(16)}
+            {2}
+        """
+        call = "ChannelGraph.random_regular"
+        inputs, outputs = check_count(call, "in_channels", in_channels), check_count(call, "out_channels", out_channels)
+        parents = check_most(call, "parents", parents, inputs)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"{call}: seed must be a whole number from 0 on, got {shown(seed)}")
+        return cls(inputs, outputs, packed(patterns.random_regular(inputs, outputs, parents, int(seed))))
+
+    @classmethod
+    def from_weight(cls, weight: torch.Tensor, keep: float = 0.25) -> ChannelGraph:
+        """The kernels of a dense weight that are worth keeping: the largest by norm, and the largest of each output.
+
+        Args:
+            weight: ``(out_channels, in_channels, *kernel)``, or in two and three dimensions with a tile, ``(out_channels, *tile,
+                in_channels, *kernel)``; the norm is over kernel and tile. (A tiled 1-D weight looks like a shared 2-D one, which
+                ``weight.movedim(1, -1)`` makes of it.)
+            keep: the part of all kernels, more than 0 and at most 1, that is kept, rounded; every output keeps at least one.
+
+        Examples:
+            >>> import torch, convarium as cv
+            >>> cv.ChannelGraph.from_weight(torch.randn(16, 8, 3, 3), keep=0.25).n_edges
+            32
+        """
+        call = "ChannelGraph.from_weight"
+        if isinstance(keep, bool) or not isinstance(keep, int | float) or not 0 < keep <= 1:
+            raise ValueError(f"{call}: keep must be more than 0 and at most 1, got {shown(keep)}")
+        return cls._of_mask(call, patterns.largest(kernel_norms(call, weight), float(keep)), allow_empty=False)
+
+    @classmethod
+    def from_scipy(cls, matrix: Any, *, allow_empty: bool = False) -> ChannelGraph:
+        """The graph of a SciPy sparse matrix ``(out_channels, in_channels)`` of 0 and 1; :meth:`to_scipy` is its inverse."""
+        call = "ChannelGraph.from_scipy"
+        return cls._of_mask(call, exchange.mask_of_scipy(call, matrix), allow_empty)
+
+    @classmethod
+    def from_networkx(cls, graph: Any, *, allow_empty: bool = False) -> ChannelGraph:
+        """The graph of a bipartite NetworkX graph: nodes with ``bipartite=0`` are inputs, with ``bipartite=1`` outputs, each
+        numbered in the order of the nodes; directed edges lead from inputs to outputs."""
+        call = "ChannelGraph.from_networkx"
+        return cls._of_mask(call, exchange.mask_of_networkx(call, graph), allow_empty)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ChannelGraph:
+        """The graph in a file of :meth:`save`.
+
+        Raises:
+            ValueError: the file is no such graph.
+            OSError: it cannot be read.
+        """
+        inputs, outputs, text = exchange.read("ChannelGraph.load", path)
+        try:
+            return cls(inputs, outputs, text)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"ChannelGraph.load: {path} is no channel graph: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the graph as JSON, beside the file and then in its place.
+
+        Examples:
+            >>> import tempfile, convarium as cv
+            >>> graph = cv.ChannelGraph.interlaced(4, 8, 2)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     graph.save(f"{folder}/graph.json")
+            ...     cv.ChannelGraph.load(f"{folder}/graph.json") == graph
+            True
+        """
+        exchange.write(path, self.in_channels, self.out_channels, self.text)
 
     @classmethod
     def from_edges(
@@ -106,8 +255,8 @@ class ChannelGraph:
                 reads nothing (unless ``allow_empty``: such an output is zero, plus its bias).
         """
         call = "ChannelGraph.from_edges"
-        in_channels = _check_count(call, "in_channels", in_channels)
-        out_channels = _check_count(call, "out_channels", out_channels)
+        in_channels = check_count(call, "in_channels", in_channels)
+        out_channels = check_count(call, "out_channels", out_channels)
         if isinstance(edges, np.ndarray | torch.Tensor) and edges.ndim == 2 and edges.shape[1] != 2 == edges.shape[0]:
             raise ValueError(f"{call}: edges must be (edges, 2), a pair a row, got {shown(edges)}; edges.T would fit")
         try:
@@ -119,7 +268,7 @@ class ChannelGraph:
         mask = np.zeros((out_channels, in_channels), dtype=np.bool_)
         for edge in pairs:
             try:
-                source, target = (_channel_number(end) for end in edge)
+                source, target = (channel_number(end) for end in edge)
             except (TypeError, ValueError):
                 raise TypeError(
                     f"{call}: edges must be (input, output) pairs of channel numbers, got {shown(edge)}"
@@ -164,8 +313,8 @@ class ChannelGraph:
         reads = mask.sum(axis=1)
         if not allow_empty and not reads.all():
             empty = np.flatnonzero(reads == 0).tolist()
-            raise ValueError(f"{call}: outputs {_few(empty)} read no input; allow_empty=True lets them be zero")
-        return cls(inputs, outputs, _packed(mask))
+            raise ValueError(f"{call}: outputs {few(empty)} read no input; allow_empty=True lets them be zero")
+        return cls(inputs, outputs, packed(mask))
 
     @property
     def edges(self) -> Indices:
@@ -189,13 +338,88 @@ class ChannelGraph:
 
     def parents(self, output: int) -> tuple[int, ...]:
         """The input channels that ``output`` reads, ascending."""
-        _check_channel("parents", "output", output, self.out_channels)
+        check_channel("parents", "output", output, self.out_channels)
         return tuple(np.flatnonzero(_mask(self)[output]).tolist())
 
     def children(self, input: int) -> tuple[int, ...]:
         """The output channels that read ``input``, ascending."""
-        _check_channel("children", "input", input, self.in_channels)
+        check_channel("children", "input", input, self.in_channels)
         return tuple(np.flatnonzero(_mask(self)[:, input]).tolist())
+
+    @property
+    def missing(self) -> Indices:
+        """``(2, n)``, int64: the edges that a dense graph has and this one has not, in the order of :attr:`edges`.
+
+        Examples:
+            >>> import convarium as cv
+            >>> cv.ChannelGraph.depthwise(2).missing.T.tolist()  # output 0 does not see input 1, nor output 1 input 0
+            [[1, 0], [0, 1]]
+        """
+        outputs, inputs = np.nonzero(~_mask(self))
+        return np.stack([inputs, outputs]).astype(np.int64)
+
+    def to_scipy(self) -> Any:
+        """A SciPy sparse array ``(out_channels, in_channels)`` of booleans, in CSR form."""
+        from scipy.sparse import csr_array
+
+        return csr_array(_mask(self))
+
+    def to_networkx(self) -> Any:
+        """A directed bipartite NetworkX graph with nodes ``("in", i)`` and ``("out", j)``, marked ``bipartite=0`` and ``1``.
+
+        Examples:
+            >>> import convarium as cv
+            >>> graph = cv.ChannelGraph.interlaced(4, 4, 2)
+            >>> sorted(graph.to_networkx().predecessors(("out", 1)))
+            [('in', 1), ('in', 3)]
+            >>> cv.ChannelGraph.from_networkx(graph.to_networkx()) == graph
+            True
+        """
+        import networkx
+
+        found = networkx.DiGraph()
+        found.add_nodes_from((("in", i) for i in range(self.in_channels)), bipartite=0)
+        found.add_nodes_from((("out", j) for j in range(self.out_channels)), bipartite=1)
+        found.add_edges_from((("in", i), ("out", j)) for i, j in self.edges.T.tolist())
+        return found
+
+    def restrict(self, inputs: Iterable[int] | None = None, outputs: Iterable[int] | None = None) -> ChannelGraph:
+        """The graph among some channels alone, in the order that is given: what is left when others are cut away.
+
+        All of them in another order is a permutation. An output that has lost all that it read is left empty.
+
+        Examples:
+            >>> import convarium as cv
+            >>> graph = cv.ChannelGraph.groups(4, 4, 2)
+            >>> graph.restrict(outputs=[0, 1])
+            ChannelGraph(4 -> 2, 1 block, 2 parents each, 4 edges)
+            >>> graph.restrict(inputs=[0, 2, 1, 3], outputs=[0, 2, 1, 3])
+            ChannelGraph(4 -> 4, interlaced 2, 8 edges)
+        """
+        call, mask = "ChannelGraph.restrict", _mask(self)
+        if outputs is not None:
+            mask = mask[channel_numbers(call, "outputs", outputs, self.out_channels)]
+        if inputs is not None:
+            mask = mask[:, channel_numbers(call, "inputs", inputs, self.in_channels)]
+        return ChannelGraph._of_mask(call, mask, allow_empty=True)
+
+    def __or__(self, other: ChannelGraph) -> ChannelGraph:
+        """The edges of one or the other."""
+        return self._joined(other, "|", np.logical_or)
+
+    def __and__(self, other: ChannelGraph) -> ChannelGraph:
+        """The edges of both."""
+        return self._joined(other, "&", np.logical_and)
+
+    def _joined(self, other: ChannelGraph, sign: str, join: Callable[[Mask, Mask], Mask]) -> ChannelGraph:
+        if not isinstance(other, ChannelGraph):
+            return NotImplemented
+        if (self.in_channels, self.out_channels) != (other.in_channels, other.out_channels):
+            raise ValueError(
+                f"ChannelGraph: a {sign} b needs equal channels, got {self.in_channels} -> {self.out_channels} "
+                f"and {other.in_channels} -> {other.out_channels}"
+            )
+        return ChannelGraph._of_mask("ChannelGraph", join(_mask(self), _mask(other)), allow_empty=True)
 
     def __matmul__(self, first: ChannelGraph) -> ChannelGraph:
         """``second @ first``: what the outputs of ``second`` see of the inputs of ``first`` through one of its outputs."""
@@ -209,73 +433,32 @@ class ChannelGraph:
         reach = _mask(self).astype(np.int64) @ _mask(first).astype(np.int64) > 0
         return ChannelGraph._of_mask("ChannelGraph", reach, allow_empty=True)
 
-    def __repr__(self) -> str:
+    @property
+    def name(self) -> str:
+        """Its structure in a few words."""
         kind, _, number = self.text.partition(":")
         if self.text == "g:1":
-            name = "dense"
-        elif kind == "g":
-            name = "depthwise" if int(number) == self.in_channels else f"groups {number}"
-        elif kind == "i":
-            name = f"interlaced {number}"
-        else:
-            name = f"{len(self.blocks)} blocks"
-        return f"ChannelGraph({self.in_channels} -> {self.out_channels}, {name}, {self.n_edges} edges)"
+            return "dense"
+        if kind == "g":
+            return "depthwise" if int(number) == self.in_channels else f"groups {number}"
+        if kind == "i":
+            return f"interlaced {number}"
+        parents = np.unique(_mask(self).sum(axis=1)).tolist()
+        read = f"{parents[0]} to {parents[-1]} parents" if len(parents) > 1 else f"{parents[0]} parents each"
+        blocks = len(self.blocks)
+        return f"{blocks} block{'s' * (blocks > 1)}, {read}" if blocks < self.out_channels else read
 
-
-def _read(inputs: int, outputs: int, text: str) -> tuple[str, int]:
-    """The text in the one form that all graphs of its edges have, and how many edges; ValueError when it is no graph's."""
-    kind, _, rest = text.partition(":")
-    if kind in ("g", "i") and rest.isdecimal():
-        groups = int(rest)
-        if groups and inputs % groups == outputs % groups == 0:
-            alike = groups == 1 or inputs == outputs == groups
-            return f"{'g' if alike else kind}:{groups}", inputs * outputs // groups
-    if kind == "e" and _bits(rest).size == (inputs * outputs + 7) // 8:
-        mask = _unpacked(inputs, outputs, rest)
-        return _regular(mask) or _packed(mask), int(mask.sum())
-    raise ValueError(f"ChannelGraph: {shown(text[:40])} is no channel graph of {inputs} -> {outputs} channels")
-
-
-def _packed(mask: Mask) -> str:
-    return "e:" + base64.b64encode(np.packbits(mask).tobytes()).decode("ascii")
-
-
-def _unpacked(inputs: int, outputs: int, text: str) -> Mask:
-    return np.unpackbits(_bits(text), count=inputs * outputs).reshape(outputs, inputs).astype(np.bool_)
-
-
-def _bits(text: str) -> npt.NDArray[np.uint8]:
-    try:
-        return np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
-    except ValueError:
-        return np.empty(0, dtype=np.uint8)  # which no graph has
-
-
-def _regular(mask: Mask) -> str | None:
-    """The text of the groups or the interlaced graph with this mask, if any; the first output's row says how many."""
-    outputs, inputs = mask.shape
-    reads = int(np.count_nonzero(mask[0]))
-    if not reads or inputs % reads or outputs % (inputs // reads):
-        return None
-    groups = inputs // reads
-    fits = (kind for kind in "gi" if np.array_equal(_regular_mask(inputs, outputs, kind, groups), mask))
-    return next((f"{kind}:{groups}" for kind in fits), None)
-
-
-def _regular_mask(inputs: int, outputs: int, kind: str, groups: int) -> Mask:
-    j, i = np.arange(outputs)[:, None], np.arange(inputs)
-    if kind == "g":
-        return j // (outputs // groups) == i // (inputs // groups)
-    return j % groups == i % groups
+    def __repr__(self) -> str:
+        return f"ChannelGraph({self.in_channels} -> {self.out_channels}, {self.name}, {self.n_edges} edges)"
 
 
 @lru_cache(maxsize=256)
 def _mask(graph: ChannelGraph) -> Mask:
     kind, _, rest = graph.text.partition(":")
     if kind == "e":
-        mask = _unpacked(graph.in_channels, graph.out_channels, rest)
+        mask = unpacked(graph.in_channels, graph.out_channels, rest)
     else:
-        mask = _regular_mask(graph.in_channels, graph.out_channels, kind, int(rest))
+        mask = regular_mask(graph.in_channels, graph.out_channels, kind, int(rest))
     mask.setflags(write=False)
     return mask
 
@@ -297,41 +480,3 @@ def _blocks(graph: ChannelGraph) -> tuple[Block, ...]:
     return tuple(
         Block(tuple(outputs), tuple(np.flatnonzero(mask[outputs[0]]).tolist())) for outputs in members.values()
     )
-
-
-def _check_count(call: str, name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{call}: {name} must be a whole number, got {shown(value)}")
-    if not 1 <= value < CHANNELS:
-        raise ValueError(f"{call}: {name} must be at least 1 and less than 2**31, got {value}")
-    return int(value)
-
-
-def _check_groups(call: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
-    counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
-    found = {name: _check_count(call, name, value) for name, value in counts.items()}
-    inputs, outputs, blocks = found.values()
-    for name, value in found.items():
-        if value % blocks:
-            common = math.gcd(inputs, outputs)
-            fits = [g for g in range(1, min(common, 1000) + 1) if common % g == 0]
-            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {_few(fits)} would")
-    return inputs, outputs, blocks
-
-
-def _channel_number(value: Any) -> int:
-    if isinstance(value, bool | np.bool_):
-        raise TypeError
-    return index(value)
-
-
-def _check_channel(call: str, name: str, value: Any, count: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"ChannelGraph.{call}: {name} must be a channel number, got {shown(value)}")
-    if not 0 <= value < count:
-        raise ValueError(f"ChannelGraph.{call}: {name} must be a channel from 0 to {count - 1}, got {value}")
-
-
-def _few(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:8]))
-    return shown + (", ..." if len(numbers) > 8 else "")

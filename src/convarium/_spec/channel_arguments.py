@@ -1,0 +1,94 @@
+"""What channel graphs are made of, checked: counts, channel numbers, weights. Messages name the call as it was written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from operator import index
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .limits import CHANNELS
+from .shown import shown
+
+
+def check_count(call: str, name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{call}: {name} must be a whole number, got {shown(value)}")
+    if not 1 <= value < CHANNELS:
+        raise ValueError(f"{call}: {name} must be at least 1 and less than 2**31, got {value}")
+    return int(value)
+
+
+def check_most(call: str, name: str, value: object, most: int) -> int:
+    number = check_count(call, name, value)
+    if number > most:
+        raise ValueError(f"{call}: {name} must be at most in_channels={most}, got {number}")
+    return number
+
+
+def check_groups(call: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
+    counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+    found = {name: check_count(call, name, value) for name, value in counts.items()}
+    inputs, outputs, blocks = found.values()
+    for name, value in found.items():
+        if value % blocks:
+            common = math.gcd(inputs, outputs)
+            fits = [g for g in range(1, min(common, 1000) + 1) if common % g == 0]
+            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {few(fits)} would")
+    return inputs, outputs, blocks
+
+
+def channel_number(value: Any) -> int:
+    if isinstance(value, bool | np.bool_):
+        raise TypeError
+    return index(value)
+
+
+def check_channel(call: str, name: str, value: Any, count: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"ChannelGraph.{call}: {name} must be a channel number, got {shown(value)}")
+    if not 0 <= value < count:
+        raise ValueError(f"ChannelGraph.{call}: {name} must be a channel from 0 to {count - 1}, got {value}")
+
+
+def channel_numbers(call: str, name: str, values: Iterable[int], count: int) -> list[int]:
+    try:
+        numbers = [channel_number(value) for value in values]
+    except TypeError:
+        raise TypeError(f"{call}: {name} must be channel numbers, got {shown(values)}") from None
+    if not numbers:
+        raise ValueError(f"{call}: {name} must be at least one channel")
+    for number in numbers:
+        if not 0 <= number < count:
+            raise ValueError(f"{call}: {name} must be channels from 0 to {count - 1}, got {number}")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{call}: {name} has channel {max(numbers, key=numbers.count)} twice")
+    return numbers
+
+
+def kernel_norms(call: str, weight: Any) -> npt.NDArray[np.float64]:
+    """``(out_channels, in_channels)``: the norm of each kernel of a dense weight, over its taps and its tile."""
+    forms = {3: (1, 0), 4: (2, 0), 5: (3, 0), 6: (2, 2), 8: (3, 3)}  # directions of the kernel, and of a tile
+    if not isinstance(weight, torch.Tensor):
+        raise TypeError(f"{call}: weight must be a tensor, got {shown(weight)}")
+    if weight.ndim not in forms or 0 in weight.shape:
+        raise ValueError(
+            f"{call}: weight must be (out_channels, in_channels, *kernel), or (out_channels, *tile, in_channels, *kernel) in two "
+            f"or three dimensions, got {tuple(weight.shape)}"
+        )
+    values = weight.detach().to("cpu", torch.complex128 if weight.is_complex() else torch.float64).abs()
+    if not torch.isfinite(values).all():
+        raise ValueError(f"{call}: weight has numbers that are not finite; their kernels have no size")
+    found: npt.NDArray[np.float64] = (
+        values.movedim(1 + forms[weight.ndim][1], 1).flatten(2).square().sum(2).sqrt().numpy()
+    )
+    return found
+
+
+def few(numbers: list[int]) -> str:
+    text = ", ".join(map(str, numbers[:8]))
+    return text + (", ..." if len(numbers) > 8 else "")

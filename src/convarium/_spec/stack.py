@@ -1,0 +1,159 @@
+"""Channel graphs one after the other: which channels of each layer an output sees, and what the whole costs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import matmul
+from typing import Any
+
+import numpy as np
+
+from .channel_arguments import check_channel
+from .channels import ChannelGraph, Indices
+from .patterns import Mask
+from .shown import shown
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class ChannelStack:
+    """A layered acyclic graph with channels as nodes: ``ChannelStack(first, second, ...)``, each reading the one before.
+
+    A value like :class:`ChannelGraph`: immutable, hashable, and without tensors.
+
+    Raises:
+        ValueError: a graph reads another number of channels than the one before it has.
+
+    Examples:
+        >>> import convarium as cv
+        >>> stack = cv.ChannelStack(cv.ChannelGraph.interlaced(8, 8, 4), cv.ChannelGraph.groups(8, 8, 2))
+        >>> stack
+        ChannelStack(8 -> 8 -> 8, interlaced 4, groups 2, 48 edges, every output sees every input)
+        >>> stack.receptive_field(7)  # of the last layer's channel 7: what it sees of the input, of the middle, itself
+        ((0, 1, 2, 3, 4, 5, 6, 7), (4, 5, 6, 7), (7,))
+        >>> stack.parameters([3 * 3, 1])
+        176
+    """
+
+    graphs: tuple[ChannelGraph, ...]
+
+    def __init__(self, *graphs: ChannelGraph) -> None:
+        if not graphs:
+            raise TypeError("ChannelStack: give at least one ChannelGraph")
+        for graph in graphs:
+            if not isinstance(graph, ChannelGraph):
+                raise TypeError(f"ChannelStack: layers must be ChannelGraphs, got {shown(graph)}")
+        for n, (first, second) in enumerate(itertools.pairwise(graphs)):
+            if first.out_channels != second.in_channels:
+                raise ValueError(
+                    f"ChannelStack: layer {n + 1} reads {second.in_channels} channels, but layer {n} has {first.out_channels}"
+                )
+        object.__setattr__(self, "graphs", graphs)
+
+    def __len__(self) -> int:
+        return len(self.graphs)
+
+    def __iter__(self) -> Iterator[ChannelGraph]:
+        return iter(self.graphs)
+
+    def __getitem__(self, number: int) -> ChannelGraph:
+        return self.graphs[number]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of the input and of each layer."""
+        return (self.graphs[0].in_channels, *(graph.out_channels for graph in self.graphs))
+
+    @property
+    def reach(self) -> ChannelGraph:
+        """Which inputs each output sees, through any of the channels between: the graphs' boolean product."""
+        return reduce(matmul, reversed(self.graphs))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every output sees every input."""
+        return self.reach.is_full
+
+    @property
+    def missing(self) -> Any:
+        """``(2, n)``, int64: the pairs of an input and an output that does not see it."""
+        return self.reach.missing
+
+    @property
+    def n_edges(self) -> int:
+        return sum(graph.n_edges for graph in self.graphs)
+
+    def receptive_field(self, output: int) -> tuple[tuple[int, ...], ...]:
+        """The channels of the input and of each layer that channel ``output`` of the last one sees, and itself."""
+        check_channel("ChannelStack.receptive_field", "output", output, self.widths[-1])
+        back = [graph.mask() for graph in reversed(self.graphs)]
+        return tuple(reversed(_followed(back, output)))
+
+    def influence(self, input: int) -> tuple[tuple[int, ...], ...]:
+        """The channels of each layer that see channel ``input`` of the input, after itself.
+
+        Examples:
+            >>> import convarium as cv
+            >>> cv.ChannelStack(cv.ChannelGraph.groups(4, 4, 2), cv.ChannelGraph.depthwise(4)).influence(0)
+            ((0,), (0, 1), (0, 1))
+        """
+        check_channel("ChannelStack.influence", "input", input, self.widths[0])
+        return tuple(_followed([graph.mask().T for graph in self.graphs], input))
+
+    def parameters(self, taps: Sequence[int]) -> int:
+        """Numbers in all kernels, of so many ``taps`` each in every layer (9 for 3 x 3), without biases."""
+        return sum(
+            count * graph.n_edges for count, graph in zip(self._per_layer("taps", taps), self.graphs, strict=True)
+        )
+
+    def multiply_adds(self, taps: Sequence[int], positions: Sequence[int]) -> int:
+        """Multiply-adds of a sample, with so many ``taps`` of a kernel and ``positions`` of the output in every layer.
+
+        Examples:
+            >>> import convarium as cv
+            >>> stack = cv.ChannelStack(cv.ChannelGraph.interlaced(32, 32, 16), cv.ChannelGraph.groups(32, 64, 2))
+            >>> stack.multiply_adds([9, 1], [112 * 112, 112 * 112])  # the first block of clcNet
+            20070400
+        """
+        each = zip(self._per_layer("taps", taps), self._per_layer("positions", positions), self.graphs, strict=True)
+        return sum(count * places * graph.n_edges for count, places, graph in each)
+
+    def _per_layer(self, name: str, values: Iterable[int]) -> list[int]:
+        found = list(values)
+        if len(found) != len(self.graphs):
+            raise ValueError(f"ChannelStack: {name} must be one number a layer, {len(self.graphs)}, got {len(found)}")
+        return found
+
+    def to_networkx(self) -> Any:
+        """A directed NetworkX graph with nodes ``(layer, channel)``, each with its ``layer``; the input is layer 0."""
+        import networkx
+
+        found = networkx.DiGraph()
+        for layer, width in enumerate(self.widths):
+            found.add_nodes_from(((layer, channel) for channel in range(width)), layer=layer)
+        for layer, graph in enumerate(self.graphs):
+            found.add_edges_from(((layer, i), (layer + 1, j)) for i, j in graph.edges.T.tolist())
+        return found
+
+    def __repr__(self) -> str:
+        widths = " -> ".join(map(str, self.widths))
+        names = ", ".join(graph.name for graph in self.graphs)
+        full = math.prod((self.widths[0], self.widths[-1]))
+        seen = self.reach.n_edges
+        reach = (
+            "every output sees every input" if seen == full else f"outputs see {100 * seen / full:.0f} % of the inputs"
+        )
+        return f"ChannelStack({widths}, {names}, {self.n_edges} edges, {reach})"
+
+
+def _followed(masks: Iterable[Mask], start: int) -> list[tuple[int, ...]]:
+    """From one channel along masks ``(from, to)``: the channels that are met, itself first."""
+    here: Indices = np.array([start])
+    found: list[tuple[int, ...]] = [(int(start),)]
+    for mask in masks:
+        here = np.flatnonzero(mask[here].any(axis=0))
+        found.append(tuple(here.tolist()))
+    return found
