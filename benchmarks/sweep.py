@@ -118,7 +118,11 @@ def _measured(line: str, problem: Problem) -> list[Found]:
     for map in MAPS:
         reckoned = {}
         for name, engine in ENGINES.items():
-            if engine.supports(map, problem) is None and (work := engine.work(map, problem)) is not None:
+            if (
+                engine.UNASKED is None
+                and engine.supports(map, problem) is None
+                and (work := engine.work(map, problem)) is not None
+            ):
                 reckoned[name] = seconds(work, problem, machine())
         worth = {name for name, took in reckoned.items() if took < 8 * min(reckoned.values())}
         calls = {name: lambda name=name, map=map: getattr(ENGINES[name], map)(problem, *pairs[map]) for name in worth}

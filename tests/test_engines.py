@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
+import convarium as cv
 from convarium._engines import ENGINES, Engine, definition, matmul
 from convarium._spec.problem import MAPS, Problem, result_shape
 from family import Case, random_case, seeds
 
 CHUNK = 20  # cases a test
-SPREADING = {"spectral"}  # errors, and what is not finite, over all that is transformed together
+SPREADING = ("spectral", "dense")  # past the receptive field too, and say so
 ROUNDING = {
     torch.bfloat16: 2**-8, torch.float16: 2**-11, torch.float32: 2**-23, torch.float64: 2**-52,
     torch.complex64: 2**-22, torch.complex128: 2**-51,
@@ -120,6 +121,17 @@ def test_nan_reaches_its_receptive_field_and_nothing_else(engine, value):
                 lost = ~got.isfinite()
                 same = bool(lost[reached].all()) if engine in SPREADING else torch.equal(lost, reached)
                 assert same, f"{engine} {map} operand {which} {case}"
+
+
+def test_dense_lets_a_nan_through_its_zeros_and_is_never_chosen():
+    graph = cv.ChannelGraph.from_mask(~torch.eye(4, dtype=torch.bool))
+    x, weight = torch.randn(1, 4, 5, 5), torch.randn(graph.n_edges, 3, 3)
+    x[0, 0] = math.nan
+    assert cv.conv2d(x, weight, channels=graph)[0, 0].isfinite().all()
+    assert cv.conv2d(x, weight, channels=graph, engine="dense")[0, 0].isnan().all()
+    plan = cv.plan2d(x.shape, weight.shape, channels=graph, engine="dense")
+    assert "a NaN or infinity also meets zeros where the graph has no edge" in str(plan)
+    assert "dense      never chosen: a NaN passes zeros" in str(cv.plan2d(x.shape, weight.shape, channels=graph))
 
 
 def test_maps_are_adjoint():

@@ -33,6 +33,7 @@ def engines() -> dict[str, str]:
         native      ...
         matmul      windows as a matrix, products by torch in bounded workspace; any device, dtype and channel graph
         spectral    Fourier transforms of overlapping segments, for large kernels that positions share
+        dense       any graph as a dense convolution, with zeros where it has no edge
         definition  windows, Hadamard products and sums, as the formula is written; the judge of the others
     """
     found = {}
@@ -85,6 +86,7 @@ def plan2d(
             aten       not asked for
             native     not asked for
             spectral   not asked for
+            dense      not asked for
             definition not asked for
         >>> plan.engines["grad_weight"]
         'matmul'

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from .._spec.problem import Map, Problem
 from .._spec.work import Work
-from . import aten, definition, matmul, native, spectral
+from . import aten, definition, dense, matmul, native, spectral
 
 
 class Engine(Protocol):
     """What a module offers to be an engine. Results have the shape of :func:`convarium._spec.problem.result_shape`."""
 
     SUMMARY: str  # what it does, in a line
+    UNASKED: str | None  # why it is never chosen, only asked for by name; None: it may be chosen
     IS_TORCH: bool  # whether a call of torch's own form may go to torch's own function instead
 
     def missing(self) -> str | None:
@@ -30,7 +31,7 @@ class Engine(Protocol):
         """What it does not promise for what it runs, or None."""
 
     def work(self, map: Map, problem: Problem) -> Work | None:
-        """What it costs; None: it is never chosen, only asked for by name."""
+        """What it costs; None where nobody reckons it, of an engine that is never chosen."""
 
     def forward(self, problem: Problem, input: Tensor, weight: Tensor) -> Tensor: ...
     def grad_input(self, problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor: ...
@@ -42,5 +43,6 @@ ENGINES: dict[str, Engine] = {
     "native": native,
     "matmul": matmul,
     "spectral": spectral,
+    "dense": dense,
     "definition": definition,
 }

@@ -31,6 +31,7 @@ MOST_KERNELS = 16  # calls that a tile may be split into
 LARGEST = 2**31 - 1  # elements of a tensor: past this, torch's convolutions have returned wrong numbers in silence
 
 
+UNASKED: str | None = None
 IS_TORCH = True
 
 

@@ -20,6 +20,7 @@ from .._spec.work import Work
 SUMMARY = "windows, Hadamard products and sums, as the formula is written; the judge of the others"
 
 
+UNASKED: str | None = "it is the slow judge of the others"
 IS_TORCH = False
 
 
@@ -36,7 +37,7 @@ def caveat(map: Map, problem: Problem) -> str | None:
 
 
 def work(map: Map, problem: Problem) -> Work | None:
-    return None  # never chosen
+    return None  # nobody waits for it
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

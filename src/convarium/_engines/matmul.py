@@ -33,6 +33,7 @@ SUMMARY = "windows as a matrix, products by torch in bounded workspace; any devi
 WORKSPACE = 6 * 2**20  # bytes of the matrices of one piece; with what torch copies on the way, up to ten times that
 
 
+UNASKED: str | None = None
 IS_TORCH = False
 
 

@@ -22,6 +22,7 @@ from .._spec.problem import Map, Problem
 from .._spec.work import Work
 
 SUMMARY = "the C++ core: windows through tables, in the machine's widest vectors"
+UNASKED: str | None = None
 IS_TORCH = False
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 WAY = 0  # the core chooses; its tests ask for each

@@ -35,6 +35,7 @@ from .._spec.work import Work, first_touch
 from ._tables import add, kernel_rows, spread
 
 SUMMARY = "Fourier transforms of overlapping segments, for large kernels that positions share"
+UNASKED: str | None = None
 IS_TORCH = False
 WORKSPACE = 12 * 2**20  # bytes of the spectra of a part
 POINTS = 2**19  # of a segment, where kernels allow it

@@ -82,9 +82,9 @@ def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Mach
     for name, engine in ENGINES.items():
         if (why_not := engine.supports(map, problem)) is not None:
             against[name] = why_not
-        elif (work := engine.work(map, problem)) is None:
-            against[name] = "never chosen: it is the slow judge of the others"
-        else:
+        elif engine.UNASKED is not None:
+            against[name] = f"never chosen: {engine.UNASKED}"
+        elif (work := engine.work(map, problem)) is not None:
             able[name] = (seconds(work, problem, machine), work)
     best = min(able, key=lambda name: able[name][0])
     took, work = able[best]
