@@ -50,9 +50,9 @@ def channel_number(value: Any) -> int:
 
 def check_channel(call: str, name: str, value: Any, count: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"ChannelGraph.{call}: {name} must be a channel number, got {shown(value)}")
+        raise TypeError(f"{call}: {name} must be a channel number, got {shown(value)}")
     if not 0 <= value < count:
-        raise ValueError(f"ChannelGraph.{call}: {name} must be a channel from 0 to {count - 1}, got {value}")
+        raise ValueError(f"{call}: {name} must be a channel from 0 to {count - 1}, got {value}")
 
 
 def channel_numbers(call: str, name: str, values: Iterable[int], count: int) -> list[int]:

@@ -230,16 +230,7 @@ class ChannelGraph:
             raise ValueError(f"ChannelGraph.load: {path} is no channel graph: {error}") from None
 
     def save(self, path: str | Path) -> None:
-        """Write the graph as JSON, beside the file and then in its place.
-
-        Examples:
-            >>> import tempfile, convarium as cv
-            >>> graph = cv.ChannelGraph.interlaced(4, 8, 2)
-            >>> with tempfile.TemporaryDirectory() as folder:
-            ...     graph.save(f"{folder}/graph.json")
-            ...     cv.ChannelGraph.load(f"{folder}/graph.json") == graph
-            True
-        """
+        """Write the graph as JSON, beside the file and then in its place; :meth:`load` reads it back."""
         exchange.write(path, self.in_channels, self.out_channels, self.text)
 
     @classmethod
@@ -338,12 +329,12 @@ class ChannelGraph:
 
     def parents(self, output: int) -> tuple[int, ...]:
         """The input channels that ``output`` reads, ascending."""
-        check_channel("parents", "output", output, self.out_channels)
+        check_channel("ChannelGraph.parents", "output", output, self.out_channels)
         return tuple(np.flatnonzero(_mask(self)[output]).tolist())
 
     def children(self, input: int) -> tuple[int, ...]:
         """The output channels that read ``input``, ascending."""
-        check_channel("children", "input", input, self.in_channels)
+        check_channel("ChannelGraph.children", "input", input, self.in_channels)
         return tuple(np.flatnonzero(_mask(self)[:, input]).tolist())
 
     @property
@@ -432,6 +423,35 @@ class ChannelGraph:
             )
         reach = _mask(self).astype(np.int64) @ _mask(first).astype(np.int64) > 0
         return ChannelGraph._of_mask("ChannelGraph", reach, allow_empty=True)
+
+    def diagram(self, output: int | None = None) -> str:
+        """The graph as text: a row an output, a column an input; what ``output`` sees is marked.
+
+        A side of more than 64 channels is shown by the density of its parts.
+
+        Examples:
+            >>> import convarium as cv
+            >>> print(cv.ChannelGraph.interlaced(4, 4, 2).diagram(output=1))
+            ChannelGraph(4 -> 4, interlaced 2, 8 edges)
+            <BLANKLINE>
+                      input 0 to 3
+            output 0  ■ · ■ ·
+                   1> · # · #
+                   2  ■ · ■ ·
+                   3  · ■ · ■
+        """
+        from .._look.graph_text import diagram
+
+        return diagram(self, output)
+
+    def figure(self, output: int | None = None) -> Any:
+        """A matplotlib figure: layers of channels, their edges, and drawn out what ``output`` sees and does not see of the input.
+
+        ``figure.savefig("graph.svg")`` keeps it.
+        """
+        from .._look.graph_figure import figure
+
+        return figure(self, output)
 
     @property
     def name(self) -> str:

@@ -138,6 +138,30 @@ class ChannelStack:
             found.add_edges_from(((layer, i), (layer + 1, j)) for i, j in graph.edges.T.tolist())
         return found
 
+    def diagram(self, output: int | None = None) -> str:
+        """The layers as text: a row an output, a column an input; what ``output`` sees is marked.
+
+        A side of more than 64 channels is shown by the density of its parts.
+
+        Examples:
+            >>> import convarium as cv
+            >>> stack = cv.ChannelStack(cv.ChannelGraph.interlaced(4, 4, 4), cv.ChannelGraph.groups(4, 4, 2))
+            >>> print(stack.diagram().splitlines()[-2:])
+            ['outputs 0-1 do not see inputs 2-3', 'outputs 2-3 do not see inputs 0-1']
+        """
+        from .._look.graph_text import diagram
+
+        return diagram(self, output)
+
+    def figure(self, output: int | None = None) -> Any:
+        """A matplotlib figure: layers of channels, their edges, and drawn out what ``output`` sees and does not see of the input.
+
+        ``figure.savefig("graph.svg")`` keeps it.
+        """
+        from .._look.graph_figure import figure
+
+        return figure(self, output)
+
     def __repr__(self) -> str:
         widths = " -> ".join(map(str, self.widths))
         names = ", ".join(graph.name for graph in self.graphs)
