@@ -9,6 +9,7 @@ import math
 import random
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -526,6 +527,32 @@ def test_graph_layer_is_its_dense_equivalent(seed, transposed):
     same(equivalent(input), layer(input), p)
     by_output = equivalent.weight.detach().movedim(1 + len(p.tile or ()), 1)
     assert torch.equal(by_output.flatten(2).ne(0).any(2), torch.from_numpy(p.graph.mask())), p
+    again = equivalent.to_graph(p.graph)
+    assert type(again) is type(layer)
+    assert again.state_dict().keys() == layer.state_dict().keys()
+    assert all(torch.equal(again.state_dict()[name], numbers) for name, numbers in layer.state_dict().items())
+
+
+@over_problems
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("form", ["edges", "groups"])
+def test_a_pruned_layer_is_the_layer_without_those_kernels(seed, transposed, form):
+    p = problem(seed, form=form, modes=not transposed)
+    layer = layer_of(p, transposed, True)
+    ends = (layer.out_channels, layer.in_channels) if transposed else (layer.in_channels, layer.out_channels)
+    has = layer.channels or cv.ChannelGraph.groups(*ends, layer.groups)
+    keep = np.random.default_rng(seed).random(has.mask().shape) < 0.5
+    graph = cv.ChannelGraph.from_mask(has.mask() & keep, allow_empty=True)
+    pruned = layer.to_graph(graph)
+    input = normal(p.output_shape if transposed else p.input_shape)
+    every = (layer if layer.channels is not None else layer.to_graph(has)).to_dense()
+    with torch.no_grad():
+        every.weight.movedim(1 + len(p.tile or ()), 1)[torch.from_numpy(~graph.mask())] = 0
+    same(pruned(input), every(input), p)
+    more = ~has
+    if more.n_edges:
+        with pytest.raises(ValueError, match=r"to_graph: graph has \d+ edges that the layer has not, the first \("):
+            layer.to_graph(graph | more)
 
 
 @over_problems

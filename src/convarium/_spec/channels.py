@@ -48,8 +48,7 @@ class ChannelGraph:
     Make one with :meth:`dense`, :meth:`groups`, :meth:`depthwise`, :meth:`interlaced`, :meth:`shuffled`, :meth:`banded`,
     :meth:`hierarchical`, :meth:`random_regular`, from what you have with :meth:`from_edges`, :meth:`from_mask`,
     :meth:`from_scipy`, :meth:`from_networkx`, :meth:`from_weight` or :meth:`load`, and from others with ``second @ first``,
-    ``a | b``, ``a & b`` and :meth:`restrict`. A layer with a graph has one kernel an edge, sorted by output and then input
-    channel.
+    ``a | b``, ``a & b``, ``~a`` and :meth:`restrict`. A layer with a graph has one kernel an edge, sorted by output, then input.
 
     Examples:
         >>> graph = ChannelGraph.interlaced(4, 4, 2)
@@ -346,8 +345,7 @@ class ChannelGraph:
             >>> cv.ChannelGraph.depthwise(2).missing.T.tolist()  # output 0 does not see input 1, nor output 1 input 0
             [[1, 0], [0, 1]]
         """
-        outputs, inputs = np.nonzero(~_mask(self))
-        return np.stack([inputs, outputs]).astype(np.int64)
+        return (~self).edges
 
     def to_scipy(self) -> Any:
         """A SciPy sparse array ``(out_channels, in_channels)`` of booleans, in CSR form."""
@@ -401,6 +399,10 @@ class ChannelGraph:
     def __and__(self, other: ChannelGraph) -> ChannelGraph:
         """The edges of both."""
         return self._joined(other, "&", np.logical_and)
+
+    def __invert__(self) -> ChannelGraph:
+        """The edges that a dense graph has and this one has not."""
+        return ChannelGraph._of_mask("ChannelGraph", ~_mask(self), allow_empty=True)
 
     def _joined(self, other: ChannelGraph, sign: str, join: Callable[[Mask, Mask], Mask]) -> ChannelGraph:
         if not isinstance(other, ChannelGraph):

@@ -233,6 +233,27 @@ class Layer(nn.Module):
 
         return to_dense(self)
 
+    def to_graph(self, graph: ChannelGraph) -> Layer:
+        """The layer that keeps the kernels of ``graph``'s edges alone, and reads nothing else: pruned, with as much less to do.
+
+        Args:
+            graph: of edges that the layer has, such as :meth:`ChannelGraph.from_weight(layer.weight, keep)
+                <convarium.ChannelGraph.from_weight>`; for a transposed layer, that of the convolution it transposes.
+
+        Raises:
+            ValueError: the graph has other channels, or an edge that the layer has not.
+
+        Examples:
+            >>> import torch, convarium as cv
+            >>> layer = cv.nn.Conv2d(8, 16, 3)
+            >>> pruned = layer.to_graph(cv.ChannelGraph.from_weight(layer.weight, keep=0.25))
+            >>> pruned.weight.shape, layer.weight.shape
+            (torch.Size([32, 3, 3]), torch.Size([16, 8, 3, 3]))
+        """
+        from .conversion import to_graph
+
+        return to_graph(self, graph)
+
     # -- files -------------------------------------------------------------------------------------------------------
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:

@@ -1,4 +1,4 @@
-"""The same function in another form: shared to tiled to local, and a graph layer to a dense one."""
+"""The same function in another form: shared to tiled to local, a graph layer to a dense one, and some edges of either."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from torch.nn import Parameter
 
 from .._maps.apply import repeat_tile
 from .._spec.arguments import positive
+from .._spec.channels import ChannelGraph
 from .._spec.sharing import untie_error
-from . import local, shared, tiled
+from .._spec.shown import shown
+from . import channel, local, shared, tiled
 from ._layer import Layer, Transposed
 
 
@@ -41,32 +43,81 @@ def untie(layer: Layer, tile: Any, input_size: Any) -> Layer:
 
 def to_dense(layer: Layer) -> Layer:
     """See :meth:`Layer.to_dense`."""
-    if (graph := layer.channels) is None:
+    if layer.channels is None:
         raise ValueError(f"{type(layer).__name__}.to_dense: the layer has no channel graph")
-    transpose, n = "Transpose" if layer._transposed else "", layer._n
-    own: dict[str, Any] = {}
-    if isinstance(layer, local._Local):
-        kind, own = getattr(local, f"LocalConv{transpose}{n}d"), {"input_size": layer.input_size}
-    elif layer.tile is not None:
-        kind, own = getattr(tiled, f"TiledConv{transpose}{n}d"), {"tile": layer.tile}
+    kind, own = _kind(layer, "Conv")
+    return _filled(_empty(layer, kind, **own), layer, _every_kernel(layer), layer.bias)
+
+
+def to_graph(layer: Layer, graph: ChannelGraph) -> Layer:
+    """See :meth:`Layer.to_graph`."""
+    name = f"{type(layer).__name__}.to_graph"
+    if not isinstance(graph, ChannelGraph):
+        raise TypeError(f"{name}: graph must be a ChannelGraph, got {shown(graph)}")
+    has = _graph(layer)
+    if (graph.in_channels, graph.out_channels) != (has.in_channels, has.out_channels):
+        raise ValueError(
+            f"{name}: graph must have {has.in_channels} -> {has.out_channels} channels, as the layer's convolution has, "
+            f"got {graph.in_channels} -> {graph.out_channels}"
+        )
+    if (more := graph & ~has).n_edges:
+        first = tuple(more.edges[:, 0].tolist())
+        raise ValueError(f"{name}: graph has {more.n_edges} edges that the layer has not, the first {first}")
+    kind, own = _kind(layer, "ChannelConv")
+    if layer.tile is None:
+        new = kind(graph, **_arguments(layer))
     else:
-        kind = getattr(shared, f"Conv{transpose}{n}d")
-    new = _empty(layer, kind, **own)
-    weight = layer.weight.new_zeros(new.weight.shape)
+        new = kind(layer.in_channels, layer.out_channels, channels=graph, **own, **_arguments(layer))
+    inputs, outputs = torch.tensor(graph.edges, device=layer.weight.device)
+    kept = _every_kernel(layer).movedim(1 + len(layer.tile or ()), 1)[outputs, inputs]
+    return _filled(new, layer, kept, layer.bias)
+
+
+def _graph(layer: Layer) -> ChannelGraph:
+    """Of the convolution, which a transposed layer is the transpose of."""
+    if layer.channels is not None:
+        return layer.channels
+    ends = (layer.in_channels, layer.out_channels)
+    return ChannelGraph.groups(*(ends[::-1] if layer._transposed else ends), layer.groups)
+
+
+def _kind(layer: Layer, shared_name: str) -> tuple[Any, dict[str, Any]]:
+    """The class like this layer's in how positions share kernels, and what of that it is made with."""
+    form = f"{'Transpose' if layer._transposed else ''}{layer._n}d"
+    if isinstance(layer, local._Local):
+        return getattr(local, f"LocalConv{form}"), {"input_size": layer.input_size}
+    if layer.tile is not None:
+        return getattr(tiled, f"TiledConv{form}"), {"tile": layer.tile}
+    return getattr(shared if shared_name == "Conv" else channel, shared_name + form), {}
+
+
+def _every_kernel(layer: Layer) -> Tensor:
+    """``(out, *tile, in, *kernel)`` of the convolution: zeros where it has no edge."""
+    graph, tile = _graph(layer), layer.tile or ()
+    weight = layer.weight.detach()
+    if graph.is_full and layer.channels is None:
+        return weight
+    every = weight.new_zeros(graph.out_channels, *tile, graph.in_channels, *layer.kernel_size)
     inputs, outputs = torch.tensor(graph.edges, device=weight.device)
-    weight.movedim(1 + len(layer.tile or ()), 1)[outputs, inputs] = layer.weight.detach()  # (out, in, *tile, *kernel)
-    return _filled(new, layer, weight, layer.bias)
+    if layer.channels is None:  # groups: the edges of an output lie side by side
+        weight = weight.movedim(1 + len(tile), 1).flatten(0, 1)
+    every.movedim(1 + len(tile), 1)[outputs, inputs] = weight
+    return every
 
 
 def _empty(layer: Layer, kind: Any, **own: Any) -> Layer:
     """A layer of this kind like another, without numbers: no memory is taken and nothing drawn before all is checked."""
-    names = ["kernel_size", "stride", "padding", "dilation", "groups", "padding_mode", "flip", "engine"]
+    arguments = _arguments(layer) | {"groups": layer.groups} | own
+    new: Layer = kind(layer.in_channels, layer.out_channels, **arguments)
+    return new
+
+
+def _arguments(layer: Layer) -> dict[str, Any]:
+    names = ["kernel_size", "stride", "padding", "dilation", "padding_mode", "flip", "engine"]
     if isinstance(layer, Transposed):
         names += ["output_padding", "output_size"]
     bias = "untied" if layer.bias is not None and layer.bias.ndim > 1 else layer.bias is not None
-    arguments = {name: getattr(layer, name) for name in names} | own
-    new: Layer = kind(layer.in_channels, layer.out_channels, bias=bias, device="meta", **arguments)
-    return new
+    return {name: getattr(layer, name) for name in names} | {"bias": bias, "device": "meta"}
 
 
 def _filled(new: Layer, layer: Layer, weight: Tensor, bias: Tensor | None) -> Layer:
@@ -76,5 +127,5 @@ def _filled(new: Layer, layer: Layer, weight: Tensor, bias: Tensor | None) -> La
             copy = numbers.detach().clone(memory_format=torch.contiguous_format)
             setattr(new, name, Parameter(copy, getattr(layer, name).requires_grad))
     if new.channels is not None:
-        new.edges = layer.edges.clone()
+        new.edges = torch.tensor(new.channels.edges, device=layer.weight.device)
     return new.train(layer.training)
