@@ -17,7 +17,7 @@ FLOORS = [  # from the ground up: a floor imports itself and what lies below
     {"_signal"},
     {"functional", "grad", "matrix", "planning", "signal", "design"},
     {"nn"},
-    {"_look"},
+    {"_look", "models"},
     {"__init__"},
     {"_train"},
     {"_cli"},
@@ -69,7 +69,7 @@ def test_importing_is_light():
 
 def test_public_names_are_there_and_documented():
     assert (SOURCE / "py.typed").exists()
-    for module in (cv, cv.nn, cv.grad, cv.matrix, cv.signal):
+    for module in (cv, cv.nn, cv.grad, cv.matrix, cv.models, cv.signal):
         assert list(module.__all__) == sorted(module.__all__)
         for name in module.__all__:
             assert getattr(module, name).__doc__, f"{module.__name__}.{name} has no docstring"
@@ -86,8 +86,8 @@ def test_public_names_are_these():
     assert set(cv.__all__) == {
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
         "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "choose_method", "convolve",
-        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "grad", "matrix", "memory_stats", "nn",
-        "weighted_average",
+        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "grad", "matrix", "memory_stats", "models",
+        "nn", "weighted_average",
     }  # fmt: skip
 
 

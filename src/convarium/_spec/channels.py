@@ -423,7 +423,7 @@ class ChannelGraph:
                 f"ChannelGraph: second @ first needs second.in_channels == first.out_channels, "
                 f"got {self.in_channels} and {first.out_channels}"
             )
-        reach = _mask(self).astype(np.int64) @ _mask(first).astype(np.int64) > 0
+        reach = _mask(self).astype(np.float32) @ _mask(first).astype(np.float32) > 0  # by BLAS, which has no integers
         return ChannelGraph._of_mask("ChannelGraph", reach, allow_empty=True)
 
     def diagram(self, output: int | None = None) -> str:

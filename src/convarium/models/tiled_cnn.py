@@ -1,0 +1,91 @@
+"""Tiled convolutional networks: kernels that take turns, and pooling over neighbours that are not tied, which learns to be
+invariant to more than shifts (Le et al., *Tiled convolutional neural networks*, NIPS 2010)."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .._spec.shown import shown
+from ..nn import TiledConv2d
+from ._arguments import positive_number
+
+EPSILON = 1e-6  # under the root, whose slope has no end at nothing
+
+
+class TiledCnn(nn.Module):
+    """Layers of a tiled convolution and square-root pooling, then a linear head.
+
+    A layer is ``p = sqrt(pool(h ** 2))`` with ``h`` a valid tiled convolution and ``pool`` the sum over windows of ``pool`` x
+    ``pool`` neighbours, with stride 1. With a tile of l, the neighbours in a pool of up to l x l have kernels of their own, so
+    that a pooled unit can be invariant to whatever those kernels differ in. (The paper learns kernels by topographic ICA, which
+    keeps those of a place orthogonal; here they learn from labels.)
+
+    Args:
+        classes: outputs.
+        size: of the images, a number for a square or ``(height, width)``.
+        maps: output channels of each layer.
+        kernel_size: of each convolution.
+        tile: kernels that take turns in each direction.
+        pool: neighbours that are pooled in each direction.
+        in_channels: of the images.
+        engine: of the convolutions.
+
+    Shape:
+        ``(batch, in_channels, height, width)`` to ``(batch, classes)``.
+
+    Raises:
+        ValueError: the images are too small for the layers.
+    """
+
+    def __init__(
+        self, *, classes: int = 10, size: int | tuple[int, int] = 32, maps: tuple[int, ...] = (6, 6), kernel_size: int = 8,
+        tile: int = 2, pool: int = 3, in_channels: int = 1, engine: str = "auto",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        name = "TiledCnn"
+        sides = [size, size] if isinstance(size, int) else list(size)
+        if len(sides) != 2 or not maps:
+            raise ValueError(
+                f"{name}: size must be a number or (height, width) and maps some counts, got {shown(size)}, {maps}"
+            )
+        kernel, self.pool = positive_number(name, "kernel_size", kernel_size), positive_number(name, "pool", pool)
+        channels = [
+            positive_number(name, "in_channels", in_channels),
+            *(positive_number(name, "maps", each) for each in maps),
+        ]
+        layers = []
+        for inputs, outputs in itertools.pairwise(channels):
+            sides = [side - kernel + 1 for side in sides]
+            if min(sides) < max(self.pool, tile):
+                raise ValueError(
+                    f"{name}: images of size {size} are too small for {len(maps)} layers of kernel {kernel}, pool {pool}"
+                )
+            layers.append(TiledConv2d(inputs, outputs, kernel, tile=tile, engine=engine))
+            sides = [side - self.pool + 1 for side in sides]
+        self.layers = nn.ModuleList(layers)
+        self.head = nn.Linear(channels[-1] * sides[0] * sides[1], positive_number(name, "classes", classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = images
+        for layer in self.layers:
+            pooled = F.avg_pool2d(layer(maps).square(), self.pool, stride=1) * self.pool**2
+            maps = torch.sqrt(pooled + EPSILON)
+        return self.head(maps.flatten(1))
+
+
+def tiled_cnn(**options: object) -> TiledCnn:
+    """A tiled convolutional network; the options are those of :class:`TiledCnn`.
+
+    Examples:
+        >>> import torch, convarium as cv
+        >>> network = cv.models.tiled_cnn()
+        >>> network.layers[1]
+        TiledConv2d(6, 6, kernel_size=(8, 8), stride=(1, 1), tile=(2, 2))
+        >>> network(torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+    return TiledCnn(**options)  # type: ignore[arg-type]

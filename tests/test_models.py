@@ -1,0 +1,181 @@
+"""The networks are the published ones: their layers and counts; and each learns."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import convarium as cv
+from convarium.models.clcnet import BLOCKS
+from convarium.models.lenet import c3_graph
+
+datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed: no digits to learn")
+
+
+def count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """Of a sample: kernels times positions of every convolution and linear layer."""
+    found = []
+
+    def add(layer: nn.Module, inputs, output) -> None:
+        found.append(
+            layer.weight.numel() * math.prod(output.shape[2:]) // math.prod(getattr(layer, "tile", None) or (1,))
+        )
+
+    hooks = [layer.register_forward_hook(add) for layer in network.modules()
+             if isinstance(layer, cv.nn.Layer | nn.Linear)]  # fmt: skip
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    return sum(found)
+
+
+def test_clcnet_has_the_sizes_of_its_authors_files() -> None:
+    """Torch7 files with weights and their gradients, four bytes each: 26.2 and 32.9 MB of the authors' downloads."""
+    assert [round(8 * count(network) / 1e6, 1) for network in (cv.models.clcnet_a(), cv.models.clcnet_b())] == [
+        26.0,
+        32.7,
+    ]
+
+
+def test_clcnet_costs_what_its_stages_say() -> None:
+    expected, side = 9 * 3 * 32 * 112**2, 112
+    for inputs, outputs, stride, g1, g2, name in BLOCKS:
+        for _ in range({None: 1, "a": 1, "b": 1, "c": 5, "d": 2}[name]):
+            side //= stride
+            expected += side**2 * (9 * inputs * inputs // g1 + inputs * outputs // g2)
+    expected += 1024 * 1000
+    assert multiply_adds(cv.models.clcnet_a(), (3, 224, 224)) == expected == 342_973_440
+
+
+def test_every_block_of_clcnet_sees_every_channel() -> None:
+    for inputs, outputs, _, g1, g2, _ in BLOCKS:
+        stack = cv.ChannelStack(
+            cv.ChannelGraph.interlaced(inputs, inputs, g1), cv.ChannelGraph.groups(inputs, outputs, g2)
+        )
+        assert stack.is_full
+        assert not cv.ChannelStack(stack[0], cv.ChannelGraph.groups(inputs, outputs, 2 * g2)).is_full
+
+
+def shuffled_clcnet(network: nn.Module) -> nn.Module:
+    """The same network of torch's grouped convolutions and two shuffles each, with the same numbers."""
+
+    class Interlaced(nn.Module):
+        def __init__(self, layer: cv.nn.ChannelConv2d) -> None:
+            super().__init__()
+            channels = layer.in_channels
+            self.groups = channels // (layer.channels.n_edges // channels)
+            self.conv = nn.Conv2d(channels, channels, 3, layer.stride, 1, groups=self.groups, bias=False)
+            kernels = layer.weight.detach().unflatten(0, (-1, self.groups, channels // self.groups))
+            self.conv.weight.data.copy_(kernels.transpose(0, 1).flatten(0, 1))
+
+        def forward(self, x):
+            x = x.unflatten(1, (-1, self.groups)).transpose(1, 2).flatten(1, 2)
+            return self.conv(x).unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+
+    def turn(module: nn.Module) -> nn.Module:
+        if isinstance(module, cv.nn.ChannelConv2d):
+            return Interlaced(module)
+        if isinstance(module, nn.Sequential):
+            return nn.Sequential(*map(turn, module))
+        return module
+
+    return nn.Sequential(turn(network.features), nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head)
+
+
+def test_clcnet_is_grouped_convolutions_and_shuffles() -> None:
+    torch.manual_seed(0)
+    network = cv.models.ClcNet(1, 1, 1, 1, classes=10).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = shuffled_clcnet(network).eval()(images)
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_lenet_has_table_i_and_the_papers_counts() -> None:
+    graph, network = c3_graph(), cv.models.lenet5()
+    assert graph.n_edges == 60
+    assert [len(graph.parents(j)) for j in range(16)] == [3] * 6 + [4] * 9 + [6]
+    assert {len(graph.children(i)) for i in range(6)} == {10}  # the table is even on the side of the inputs too
+    counts = [count(part) for part in (network.c1, network.s2, network.c3, network.s4, network.c5, network.f6)]
+    assert counts == [156, 12, 1516, 32, 48120, 10164]
+    assert sum(counts) == 60_000
+    places = {"c1": 28**2, "c3": 10**2, "c5": 1}  # the paper's connections count biases
+    connections = [count(getattr(network, name)) * n for name, n in places.items()]
+    assert connections == [122_304, 151_600, 48_120]
+
+
+def test_deepface_has_the_papers_layers() -> None:
+    with torch.device("meta"):
+        network = cv.models.deepface()
+    assert [layer.tile for layer in (network.l4, network.l5, network.l6)] == [(55, 55), (25, 25), (21, 21)]
+    assert network.f7.in_features == 16 * 21 * 21
+    local = sum(count(layer) for layer in (network.l4, network.l5, network.l6))
+    assert count(network) == 118_923_774  # "more than 120 million", says the paper, whose layers add up to this
+    assert (local + count(network.f7) + count(network.f8)) / count(network) > 0.95
+    for sides in [(152, 152), (72, 72), (73, 74), (75, 91)]:
+        cv.models.deepface(size=sides, width=2, features=2, classes=2)(torch.zeros(1, 3, *sides))
+
+
+def test_tiled_cnn_has_l_squared_kernels() -> None:
+    shared, tiled = (cv.models.tiled_cnn(tile=tile, maps=(6,)) for tile in (1, 2))
+    assert tiled.layers[0].weight.numel() == 4 * shared.layers[0].weight.numel()
+    assert tiled.head.weight.shape == shared.head.weight.shape
+
+
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [
+        (lambda: cv.models.ClcNet(0, 0, 0, 0, classes=10, in_channels=1), 16),
+        (lambda: cv.models.lenet5(), 32),
+        (lambda: cv.models.deepface(classes=10, size=72, width=16, features=64, in_channels=1), 72),
+        (lambda: cv.models.tiled_cnn(size=16, kernel_size=4), 16),
+    ],
+    ids=["clcnet", "lenet5", "deepface", "tiled_cnn"],
+)
+def test_every_network_learns_digits(make, size: int) -> None:
+    torch.manual_seed(0)
+    digits = datasets.load_digits()
+    images = torch.tensor(digits.images[:96], dtype=torch.float32)[:, None] / 8 - 1
+    images, labels = F.interpolate(images, size=(size, size), mode="bilinear"), torch.tensor(digits.target[:96])
+    network = make()
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(images), labels)
+        loss.backward()
+        losses.append(loss.item())
+        assert len(losses) > 1 or all(p.grad is not None and p.grad.abs().any() for p in network.parameters())
+        optimizer.step()
+    assert losses[-1] < 0.3 * losses[0], losses
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: cv.models.ClcNet(1, 1, -1, 2), ValueError, "ClcNet: c must be at least 0, got -1"),
+        (lambda: cv.models.clcnet_a(classes=0), ValueError, "ClcNet: classes must be at least 1"),
+        (lambda: cv.models.clcnet_a(classes=2.0), TypeError, "ClcNet: classes must be a whole number"),
+        (lambda: cv.models.deepface(size=71), ValueError, r"images of \(71, 71\) are too small: it takes 72"),
+        (lambda: cv.models.deepface(size=(1, 2, 3)), ValueError, r"size must be a number or \(height, width\)"),
+        (
+            lambda: cv.models.tiled_cnn(size=16),
+            ValueError,
+            "images of size 16 are too small for 2 layers of kernel 8, pool 3",
+        ),
+        (lambda: cv.models.tiled_cnn(maps=()), ValueError, "maps some counts"),
+        (lambda: cv.models.lenet5(engine="fast"), ValueError, "engine"),
+    ],
+)
+def test_what_a_network_cannot_be_is_said(call, error, message) -> None:
+    with pytest.raises(error, match=message):
+        call()
