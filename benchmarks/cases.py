@@ -34,7 +34,9 @@ class Case:
     @property
     def tile(self) -> tuple[int, ...]:
         """Kernels that take turns; empty where they are shared."""
-        return {"local": self.output, "tiled": (int(self.options.get("tile", 2)),) * self.n}.get(self.kind, ())
+        if self.kind == "local" or self.options.get("local"):
+            return self.output
+        return (int(self.options.get("tile", 2)),) * self.n if self.kind == "tiled" or "tile" in self.options else ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -71,7 +73,7 @@ class Case:
     def weight_shape(self) -> tuple[int, ...]:
         graph = self.graph
         if graph is not None:
-            return (graph.n_edges, *self.kernel)
+            return (graph.n_edges, *self.tile, *self.kernel)
         return (self.outputs, *self.tile, self.inputs // self.groups, *self.kernel)
 
 

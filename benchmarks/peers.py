@@ -67,9 +67,7 @@ def of(case: Case) -> dict[str, Peer]:
         if case.n == 2:
             found["unfold + bmm"] = Peer(lambda x, w: unfold(case, x, w), case.weight_shape)
             found["unfold + einsum"] = Peer(lambda x, w: einsum(case, x, w), case.weight_shape)
-        if (
-            case.n < 3 and OTHERS["jax"] not in absent()
-        ):  # jax has no gradient of it that ends within minutes, and no 3-D
+        if case.n < 3 and OTHERS["jax"] not in absent():  # it has none in 3-D, and no gradient that ends within minutes
             found["jax, local convolution"] = Peer(
                 jax_local(case), case.weight_shape, learns=False, apart=True, prepare=lambda w: jax_weight(case, w)
             )  # fmt: skip

@@ -62,8 +62,13 @@ def work(map: Map, problem: Problem) -> Work:
     efficiency = _efficiency(map, problem)
     kernels = math.prod(problem.tile)
     fresh = first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
+    channels = _groups_of(problem)
+    copied = [problem.input_shape] * (channels.inputs is not None) + [problem.output_shape] * (
+        channels.outputs is not None
+    )
+    permuted = sum(math.prod(shape) for shape in copied) * problem.dtype.itemsize
     if kernels == 1:
-        return Work(problem.flops, efficiency, problem.bytes + fresh)
+        return Work(problem.flops, efficiency, problem.bytes + 2 * permuted + fresh, permuted)
     strided = (0.4 if map == "forward" else 0.15) * (0.3 if problem.ndim == 3 else 1)
     return Work(problem.flops, strided * efficiency, 3 * problem.bytes + fresh, problem.bytes, 4 * kernels)
 
@@ -85,13 +90,13 @@ def _efficiency(map: Map, problem: Problem) -> float:
         return 0.7 if map == "forward" else 0.5 if problem.ndim == 1 or math.prod(kernel) >= 25 else 0.03
     narrow = min(inputs, outputs)
     if groups > 1:
-        permuted = channels.inputs is not None or channels.outputs is not None
-        return min(narrow / 20, 1.0) ** (1 if narrow >= 8 else 2) * (0.7 if permuted else 1)
+        return narrow / 50 if map == "grad_weight" and narrow < 8 else min(narrow / (20 if narrow >= 4 else 40), 1.0)
+    few = 0.25 if problem.ndim == 1 and outputs < 16 else 1.0
     if map == "grad_input":
-        return min(inputs / 16, 1.0) * (0.3 if inputs < 8 else 1)
+        return few * min(narrow / 16, 1.0) * (0.3 if inputs < 8 else 1)
     if problem.dtype in (torch.float64, torch.complex128):
-        return 0.3 * min(outputs / 16, 1.0)
-    return min(outputs / 16, 1.0) * (0.75 if map == "grad_weight" and outputs < 16 else 1)
+        return 0.3 * few * min(outputs / 16, 1.0)
+    return few * min(outputs / 16, 1.0) * (0.75 if map == "grad_weight" and outputs < 16 else 1)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
