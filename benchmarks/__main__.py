@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 import torch
 
-from . import calls, cases, measure, results, run, sweep, training
+from . import calls, cases, measure, networks, results, run, sweep, training
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="cases whose name begins so; 'calls' is what a call and an import cost, 'training' a whole step",
+        help="cases whose name begins so; 'calls' is what a call and an import cost, 'training' a whole step, 'clcnet' a network",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", action="store_true", help="write benchmarks/RESULTS.md")
@@ -34,11 +34,12 @@ def main() -> None:
         return _sweep(arguments)
     chosen = [case for case in cases.read() if case.name.startswith(arguments.only)]
     costs = calls.measure() if "calls".startswith(arguments.only) else None
-    if not chosen and costs is None and not "training".startswith(arguments.only):
+    if not chosen and costs is None and not any(name.startswith(arguments.only) for name in ("training", "clcnet")):
         sys.exit(f"no case begins with {arguments.only!r}; benchmarks/cases.txt has them")
     torch.set_num_threads(arguments.threads)
     report = results.Report(arguments.threads, measure.limits() if chosen else None, costs,
-                            training.measure() if "training".startswith(arguments.only) else None)  # fmt: skip
+                            training.measure() if "training".startswith(arguments.only) else None,
+                            networks.measure() if "clcnet".startswith(arguments.only) else None)  # fmt: skip
     for case in chosen:
         report.add(run.measure(case))
         if not arguments.json:
@@ -46,8 +47,9 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(report.as_data()))
     else:
-        if report.training is not None:
-            print(report.training)
+        for whole in (report.training, report.networks):
+            if whole is not None:
+                print(whole)
         if costs is not None:
             print(report.calls())
     if arguments.save:

@@ -16,6 +16,7 @@ import convarium as cv
 from . import peers, roofline
 from .calls import Costs
 from .measure import Limits, Timing
+from .networks import Networks
 from .run import Measured
 from .training import Training
 
@@ -30,6 +31,7 @@ class Report:
     limits: Limits | None
     costs: Costs | None
     training: Training | None
+    networks: Networks | None
     measured: list[Measured] = field(default_factory=list)
 
     def add(self, measured: Measured) -> None:
@@ -50,6 +52,7 @@ class Report:
             "limits": asdict(self.limits) if self.limits else None,
             "costs": asdict(self.costs) if self.costs else None,
             "training": asdict(self.training) if self.training else None,
+            "networks": asdict(self.networks) if self.networks else None,
             "cases": [asdict(measured) for measured in self.measured],
         }
 
@@ -78,8 +81,9 @@ class Report:
             lines += ["![Every case under the machine's limits](roofline.svg)", ""]
         for measured in self.measured:
             lines += ["```", *_lines(measured), "```", ""]
-        if self.training:
-            lines += [f"{self.training}.", ""]
+        for whole in (self.training, self.networks):
+            if whole:
+                lines += [f"{whole}.", ""]
         if self.costs:
             lines += [
                 "What a call of a small problem costs on one thread, and an import:",

@@ -190,6 +190,8 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
     ("call", "error", "message"),
     [
         (lambda: ChannelGraph.shuffled(6, 6, 4), ValueError, "ChannelGraph.shuffled: groups=4 does not divide in_channels=6"),
+        (lambda: ChannelGraph.banded(2**20, 2**20, 5), ValueError, "1048576 -> 1048576 channels has more than 1073741824 pairs"),
+        (lambda: ChannelGraph.hierarchical(2**20, 2, 0), ValueError, "more than 1073741824 pairs"),
         (lambda: ChannelGraph.banded(4, 4, 5), ValueError, "width must be at most in_channels=4, got 5"),
         (lambda: ChannelGraph.banded(4, 4, 0), ValueError, "width must be at least 1"),
         (lambda: ChannelGraph.hierarchical(12, 2, 2), ValueError, "level must be from 0 to 1, got level=2 of 12 channels"),

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from benchmarks.networks import shuffled
 from torch import nn
 from torch.nn import functional as F
 
@@ -65,38 +66,12 @@ def test_every_block_of_clcnet_sees_every_channel() -> None:
         assert not cv.ChannelStack(stack[0], cv.ChannelGraph.groups(inputs, outputs, 2 * g2)).is_full
 
 
-def shuffled_clcnet(network: nn.Module) -> nn.Module:
-    """The same network of torch's grouped convolutions and two shuffles each, with the same numbers."""
-
-    class Interlaced(nn.Module):
-        def __init__(self, layer: cv.nn.ChannelConv2d) -> None:
-            super().__init__()
-            channels = layer.in_channels
-            self.groups = channels // (layer.channels.n_edges // channels)
-            self.conv = nn.Conv2d(channels, channels, 3, layer.stride, 1, groups=self.groups, bias=False)
-            kernels = layer.weight.detach().unflatten(0, (-1, self.groups, channels // self.groups))
-            self.conv.weight.data.copy_(kernels.transpose(0, 1).flatten(0, 1))
-
-        def forward(self, x):
-            x = x.unflatten(1, (-1, self.groups)).transpose(1, 2).flatten(1, 2)
-            return self.conv(x).unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
-
-    def turn(module: nn.Module) -> nn.Module:
-        if isinstance(module, cv.nn.ChannelConv2d):
-            return Interlaced(module)
-        if isinstance(module, nn.Sequential):
-            return nn.Sequential(*map(turn, module))
-        return module
-
-    return nn.Sequential(turn(network.features), nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head)
-
-
 def test_clcnet_is_grouped_convolutions_and_shuffles() -> None:
     torch.manual_seed(0)
     network = cv.models.ClcNet(1, 1, 1, 1, classes=10).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        expected = shuffled_clcnet(network).eval()(images)
+        expected = shuffled(network).eval()(images)
         torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 

@@ -117,6 +117,40 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Callable[[], Any]]]] = {
         cv.ChannelGraph.from_edges,
         {"in_channels": lambda: 2, "out_channels": lambda: 1, "edges": lambda: [(0, 0)]},
     ),
+    "ChannelGraph.shuffled": (
+        cv.ChannelGraph.shuffled,
+        {"in_channels": lambda: 4, "out_channels": lambda: 8, "groups": lambda: 2},
+    ),
+    "ChannelGraph.banded": (
+        cv.ChannelGraph.banded,
+        {"in_channels": lambda: 4, "out_channels": lambda: 8, "width": lambda: 2, "circular": lambda: False},
+    ),
+    "ChannelGraph.hierarchical": (
+        cv.ChannelGraph.hierarchical,
+        {"channels": lambda: 8, "branching": lambda: 2, "level": lambda: 1},
+    ),
+    "ChannelGraph.random_regular": (
+        cv.ChannelGraph.random_regular,
+        {"in_channels": lambda: 4, "out_channels": lambda: 8, "parents": lambda: 2, "seed": lambda: 0},
+    ),
+    "ChannelGraph.from_weight": (
+        cv.ChannelGraph.from_weight, {"weight": lambda: torch.ones(3, 4, 3, 3), "keep": lambda: 0.5},
+    ),
+    "ChannelGraph.from_scipy": (
+        cv.ChannelGraph.from_scipy, {"matrix": lambda: cv.ChannelGraph.dense(3, 2).to_scipy()},
+    ),
+    "ChannelGraph.from_networkx": (
+        cv.ChannelGraph.from_networkx, {"graph": lambda: cv.ChannelGraph.dense(3, 2).to_networkx()},
+    ),
+    "ChannelGraph.restrict": (
+        cv.ChannelGraph.dense(4, 4).restrict, {"inputs": lambda: [0, 1], "outputs": lambda: [3, 2]},
+    ),
+    "design_block": (
+        cv.design_block,
+        {"in_channels": lambda: 8, "out_channels": lambda: 8, "kernel_size": lambda: 3, "between": lambda: 8,
+         "interlaced": lambda: None, "grouped": lambda: None},
+    ),
+    "Conv2d.to_graph": (cv.nn.Conv2d(4, 4, 3).to_graph, {"graph": lambda: cv.ChannelGraph.depthwise(4)}),
     "ChannelGraph.from_mask": (cv.ChannelGraph.from_mask, {"mask": lambda: [[1, 0], [0, 1]]}),
     "Conv2d": (
         cv.nn.Conv2d,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ._spec.arguments import is_sequence
 from ._spec.channel_arguments import check_count
 from ._spec.channels import ChannelGraph
 from ._spec.shown import shown
@@ -99,7 +101,7 @@ def design_block(
     call = "design_block"
     m, n = check_count(call, "in_channels", in_channels), check_count(call, "out_channels", out_channels)
     middle = m if between is None else check_count(call, "between", between)
-    sizes = [kernel_size] * 2 if isinstance(kernel_size, int) else list(kernel_size)
+    sizes: list[Any] = list(kernel_size) if is_sequence(kernel_size) else [kernel_size] * 2  # type: ignore[arg-type]
     if not 1 <= len(sizes) <= 3:
         raise ValueError(
             f"{call}: kernel_size must be a number, or one for each of 1 to 3 directions, got {shown(kernel_size)}"
@@ -120,10 +122,11 @@ def design_block(
 
 def _divisors(call: str, name: str, given: int | None, a: int, b: int) -> list[int]:
     common = math.gcd(a, b)
+    low = [g for g in range(1, math.isqrt(common) + 1) if common % g == 0]
+    every = sorted({*low, *(common // g for g in low)})
     if given is None:
-        return [g for g in range(1, common + 1) if common % g == 0]
+        return every
     g = check_count(call, name, given)
     if common % g:
-        fits = [d for d in range(1, common + 1) if common % d == 0]
-        raise ValueError(f"{call}: {name}={g} must divide {a} and {b}; {', '.join(map(str, fits[:12]))} do")
+        raise ValueError(f"{call}: {name}={g} must divide {a} and {b}; {', '.join(map(str, every[:12]))} do")
     return [g]

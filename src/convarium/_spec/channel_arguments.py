@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .limits import CHANNELS
+from .limits import CHANNELS, PAIRS
 from .shown import shown
 
 
@@ -21,6 +21,12 @@ def check_count(call: str, name: str, value: object) -> int:
     if not 1 <= value < CHANNELS:
         raise ValueError(f"{call}: {name} must be at least 1 and less than 2**31, got {value}")
     return int(value)
+
+
+def check_bits(call: str, inputs: int, outputs: int) -> None:
+    """A graph that is kept as the bits of its mask, made with a byte for each."""
+    if inputs * outputs > PAIRS:
+        raise ValueError(f"{call}: a graph of {inputs} -> {outputs} channels has more than {PAIRS} pairs of them")
 
 
 def check_most(call: str, name: str, value: object, most: int) -> int:
@@ -80,6 +86,8 @@ def kernel_norms(call: str, weight: Any) -> npt.NDArray[np.float64]:
             f"{call}: weight must be (out_channels, in_channels, *kernel), or (out_channels, *tile, in_channels, *kernel) in two "
             f"or three dimensions, got {tuple(weight.shape)}"
         )
+    if weight.layout != torch.strided or weight.is_meta:
+        raise TypeError(f"{call}: weight must be a dense tensor with numbers, got {shown(weight)}")
     values = weight.detach().to("cpu", torch.complex128 if weight.is_complex() else torch.float64).abs()
     if not torch.isfinite(values).all():
         raise ValueError(f"{call}: weight has numbers that are not finite; their kernels have no size")

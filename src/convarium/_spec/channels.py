@@ -17,9 +17,11 @@ import numpy.typing as npt
 import torch
 
 from . import exchange, patterns
+from .arguments import flag
 from .channel_arguments import (
     channel_number,
     channel_numbers,
+    check_bits,
     check_channel,
     check_count,
     check_groups,
@@ -116,6 +118,7 @@ class ChannelGraph:
             (0, 1, 3)
         """
         inputs, outputs, blocks = check_groups("ChannelGraph.shuffled", in_channels, out_channels, groups)
+        check_bits("ChannelGraph.shuffled", inputs, outputs)
         return cls(inputs, outputs, packed(patterns.shuffled(inputs, outputs, blocks)))
 
     @classmethod
@@ -132,7 +135,8 @@ class ChannelGraph:
         call = "ChannelGraph.banded"
         inputs, outputs = check_count(call, "in_channels", in_channels), check_count(call, "out_channels", out_channels)
         width = check_most(call, "width", width, inputs)
-        return cls(inputs, outputs, packed(patterns.banded(inputs, outputs, width, bool(circular))))
+        check_bits(call, inputs, outputs)
+        return cls(inputs, outputs, packed(patterns.banded(inputs, outputs, width, flag(call, "circular", circular))))
 
     @classmethod
     def hierarchical(cls, channels: int, branching: int, level: int) -> ChannelGraph:
@@ -154,10 +158,11 @@ class ChannelGraph:
             raise ValueError(f"{call}: branching must be at least 2, got {branching}")
         if isinstance(level, bool) or not isinstance(level, int | np.integer):
             raise TypeError(f"{call}: level must be a whole number, got {shown(level)}")
-        if level < 0 or channels % branching ** (int(level) + 1):
+        if not 0 <= level < 31 or channels % branching ** (int(level) + 1):
             most = next(n for n in range(64) if channels % branching ** (n + 1))
             fits = f"level must be from 0 to {most - 1}" if most else f"channels must be a multiple of {branching}"
             raise ValueError(f"{call}: {fits}, got level={level} of {channels} channels with branching={branching}")
+        check_bits(call, channels, channels)
         return cls(channels, channels, packed(patterns.hierarchical(channels, branching, int(level))))
 
     @classmethod
@@ -177,6 +182,7 @@ class ChannelGraph:
         call = "ChannelGraph.random_regular"
         inputs, outputs = check_count(call, "in_channels", in_channels), check_count(call, "out_channels", out_channels)
         parents = check_most(call, "parents", parents, inputs)
+        check_bits(call, inputs, outputs)
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(f"{call}: seed must be a whole number from 0 on, got {shown(seed)}")
         return cls(inputs, outputs, packed(patterns.random_regular(inputs, outputs, parents, int(seed))))
@@ -255,6 +261,7 @@ class ChannelGraph:
             raise TypeError(
                 f"{call}: edges must be (input, output) pairs of channel numbers, got {shown(edges)}"
             ) from None
+        check_bits(call, in_channels, out_channels)
         mask = np.zeros((out_channels, in_channels), dtype=np.bool_)
         for edge in pairs:
             try:

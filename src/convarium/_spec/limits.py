@@ -9,6 +9,7 @@ from .shown import written
 WORD = 2**63  # whole numbers are below it, and so is a tensor's count of bytes
 ELEMENTS = 2**60  # of a tensor whose numbers may be of any width: about what WORD bytes hold
 CHANNELS = 2**31
+PAIRS = 2**30  # of an input and an output channel, in a graph that is kept as bits
 
 
 def fits_memory(call: str, **shapes: tuple[int, ...]) -> None:
