@@ -90,7 +90,10 @@ def _efficiency(map: Map, problem: Problem) -> float:
         return 0.7 if map == "forward" else 0.5 if problem.ndim == 1 or math.prod(kernel) >= 25 else 0.03
     narrow = min(inputs, outputs)
     if groups > 1:
-        return narrow / 50 if map == "grad_weight" and narrow < 8 else min(narrow / (20 if narrow >= 4 else 40), 1.0)
+        if map == "grad_weight" and narrow < 8:
+            return narrow / 50
+        permuted = narrow >= 8 and (channels.inputs is not None or channels.outputs is not None)
+        return min(narrow / (20 if narrow >= 4 else 40), 1.0) * (0.7 if permuted else 1)
     few = 0.25 if problem.ndim == 1 and outputs < 16 else 1.0
     if map == "grad_input":
         return few * min(narrow / 16, 1.0) * (0.3 if inputs < 8 else 1)
