@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._spec.arguments import is_sequence
-from ._spec.channel_arguments import check_count
+from ._spec.channel_arguments import check_count, divisors
 from ._spec.channels import ChannelGraph
 from ._spec.shown import shown
 from ._spec.stack import ChannelStack
@@ -107,8 +107,8 @@ def design_block(
             f"{call}: kernel_size must be a number, or one for each of 1 to 3 directions, got {shown(kernel_size)}"
         )
     kernel = tuple(check_count(call, "kernel_size", size) for size in sizes)
-    firsts = _divisors(call, "interlaced", interlaced, m, middle)
-    seconds = _divisors(call, "grouped", grouped, middle, n)
+    firsts = _numbers(call, "interlaced", interlaced, m, middle)
+    seconds = _numbers(call, "grouped", grouped, middle, n)
     fits = [
         BlockDesign(m, middle, n, kernel, g1, g2) for g1 in firsts for g2 in seconds if middle // g2 >= g1
     ]  # fmt: skip
@@ -120,13 +120,12 @@ def design_block(
     return min(fits, key=lambda block: (block.cost, block.grouped))
 
 
-def _divisors(call: str, name: str, given: int | None, a: int, b: int) -> list[int]:
+def _numbers(call: str, name: str, given: int | None, a: int, b: int) -> list[int]:
     common = math.gcd(a, b)
-    low = [g for g in range(1, math.isqrt(common) + 1) if common % g == 0]
-    every = sorted({*low, *(common // g for g in low)})
     if given is None:
-        return every
+        return divisors(common)
     g = check_count(call, name, given)
     if common % g:
-        raise ValueError(f"{call}: {name}={g} must divide {a} and {b}; {', '.join(map(str, every[:12]))} do")
+        fits = ", ".join(map(str, divisors(common)[:12]))
+        raise ValueError(f"{call}: {name}={g} must divide {a} and {b}; {fits} do")
     return [g]

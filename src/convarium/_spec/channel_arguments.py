@@ -42,10 +42,15 @@ def check_groups(call: str, in_channels: int, out_channels: int, groups: int) ->
     inputs, outputs, blocks = found.values()
     for name, value in found.items():
         if value % blocks:
-            common = math.gcd(inputs, outputs)
-            fits = [g for g in range(1, min(common, 1000) + 1) if common % g == 0]
-            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {few(fits)} would")
+            fits = few(divisors(math.gcd(inputs, outputs)))
+            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {fits} would")
     return inputs, outputs, blocks
+
+
+def divisors(number: int) -> list[int]:
+    """Ascending."""
+    low = [g for g in range(1, math.isqrt(number) + 1) if number % g == 0]
+    return sorted({*low, *(number // g for g in low)})
 
 
 def channel_number(value: Any) -> int:
