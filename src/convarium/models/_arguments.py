@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._spec.shown import shown
 
 
@@ -11,3 +13,10 @@ def positive_number(call: str, name: str, value: object, least: int = 1) -> int:
     if value < least:
         raise ValueError(f"{call}: {name} must be at least {least}, got {value}")
     return value
+
+
+def height_and_width(call: str, size: int | Sequence[int]) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2:
+        raise ValueError(f"{call}: size must be a number or (height, width), got {shown(size)}")
+    return sides

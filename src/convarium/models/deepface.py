@@ -6,9 +6,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._spec.shown import shown
 from ..nn import Conv2d, LocalConv2d
-from ._arguments import positive_number
+from ._arguments import height_and_width, positive_number
 
 
 class DeepFace(nn.Module):
@@ -42,9 +41,7 @@ class DeepFace(nn.Module):
         name = "DeepFace"
         classes, features = positive_number(name, "classes", classes), positive_number(name, "features", features)
         width, in_channels = positive_number(name, "width", width, 2), positive_number(name, "in_channels", in_channels)
-        sides = (size, size) if isinstance(size, int) else tuple(size)
-        if len(sides) != 2:
-            raise ValueError(f"{name}: size must be a number or (height, width), got {shown(size)}")
+        sides = height_and_width(name, size)
         half = width // 2
         l4 = tuple((side - 10) // 2 - 8 for side in sides)  # after C1, M2 (padded after: 142 to 71) and C3
         l5 = tuple(side - 8 for side in l4)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._spec.shown import shown
 from ..nn import TiledConv2d
-from ._arguments import positive_number
+from ._arguments import height_and_width, positive_number
 
 EPSILON = 1e-6  # under the root, whose slope has no end at nothing
 
@@ -47,11 +46,9 @@ class TiledCnn(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         name = "TiledCnn"
-        sides = [size, size] if isinstance(size, int) else list(size)
-        if len(sides) != 2 or not maps:
-            raise ValueError(
-                f"{name}: size must be a number or (height, width) and maps some counts, got {shown(size)}, {maps}"
-            )
+        height, width = height_and_width(name, size)
+        if not maps:
+            raise ValueError(f"{name}: maps some counts of channels, one a layer, must be given, got {maps}")
         kernel, self.pool = positive_number(name, "kernel_size", kernel_size), positive_number(name, "pool", pool)
         channels = [
             positive_number(name, "in_channels", in_channels),
@@ -59,15 +56,15 @@ class TiledCnn(nn.Module):
         ]
         layers = []
         for inputs, outputs in itertools.pairwise(channels):
-            sides = [side - kernel + 1 for side in sides]
-            if min(sides) < max(self.pool, tile):
+            height, width = height - kernel + 1, width - kernel + 1
+            if min(height, width) < max(self.pool, tile):
                 raise ValueError(
                     f"{name}: images of size {size} are too small for {len(maps)} layers of kernel {kernel}, pool {pool}"
                 )
             layers.append(TiledConv2d(inputs, outputs, kernel, tile=tile, engine=engine))
-            sides = [side - self.pool + 1 for side in sides]
+            height, width = height - self.pool + 1, width - self.pool + 1
         self.layers = nn.ModuleList(layers)
-        self.head = nn.Linear(channels[-1] * sides[0] * sides[1], positive_number(name, "classes", classes))
+        self.head = nn.Linear(channels[-1] * height * width, positive_number(name, "classes", classes))
 
     def forward(self, images: Tensor) -> Tensor:
         maps = images
