@@ -100,8 +100,6 @@ def _data(stack: Any, output: int | None) -> dict[str, Any]:
         "is_full": stack.is_full,
         "missing": stack.missing.T.tolist(),
     }
-    return (
-        found
-        if output is None
-        else found | {"output": output, "sees": [list(f) for f in stack.receptive_field(output)]}
-    )
+    if output is not None:
+        found |= {"output": output, "sees": [list(field) for field in stack.receptive_field(output)]}
+    return found

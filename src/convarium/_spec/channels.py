@@ -110,7 +110,7 @@ class ChannelGraph:
     def shuffled(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
         """Groups that read their inputs after a channel shuffle (Zhang et al., *ShuffleNet*, CVPR 2018).
 
-        ``groups(c, o2, g) `` after it sees what a shuffle between two grouped convolutions lets it see.
+        ``groups(c, o2, g)`` after it sees what a shuffle between two grouped convolutions lets it see.
 
         Examples:
             >>> import convarium as cv

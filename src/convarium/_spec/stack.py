@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -165,7 +164,7 @@ class ChannelStack:
     def __repr__(self) -> str:
         widths = " -> ".join(map(str, self.widths))
         names = ", ".join(graph.name for graph in self.graphs)
-        full = math.prod((self.widths[0], self.widths[-1]))
+        full = self.widths[0] * self.widths[-1]
         seen = self.reach.n_edges
         reach = (
             "every output sees every input" if seen == full else f"outputs see {100 * seen / full:.0f} % of the inputs"

@@ -45,7 +45,7 @@ def to_dense(layer: Layer) -> Layer:
     """See :meth:`Layer.to_dense`."""
     if layer.channels is None:
         raise ValueError(f"{type(layer).__name__}.to_dense: the layer has no channel graph")
-    kind, own = _kind(layer, "Conv")
+    kind, own = _kind(layer, shared, "Conv")
     return _filled(_empty(layer, kind, **own), layer, _every_kernel(layer), layer.bias)
 
 
@@ -63,7 +63,7 @@ def to_graph(layer: Layer, graph: ChannelGraph) -> Layer:
     if (more := graph & ~has).n_edges:
         first = tuple(more.edges[:, 0].tolist())
         raise ValueError(f"{name}: graph has {more.n_edges} edges that the layer has not, the first {first}")
-    kind, own = _kind(layer, "ChannelConv")
+    kind, own = _kind(layer, channel, "ChannelConv")
     if layer.tile is None:
         new = kind(graph, **_arguments(layer))
     else:
@@ -81,14 +81,14 @@ def _graph(layer: Layer) -> ChannelGraph:
     return ChannelGraph.groups(*(ends[::-1] if layer._transposed else ends), layer.groups)
 
 
-def _kind(layer: Layer, shared_name: str) -> tuple[Any, dict[str, Any]]:
-    """The class like this layer's in how positions share kernels, and what of that it is made with."""
+def _kind(layer: Layer, module: Any, name: str) -> tuple[Any, dict[str, Any]]:
+    """The class like this layer's in how positions share kernels, ``name`` of ``module`` where all do, and its own arguments."""
     form = f"{'Transpose' if layer._transposed else ''}{layer._n}d"
     if isinstance(layer, local._Local):
         return getattr(local, f"LocalConv{form}"), {"input_size": layer.input_size}
     if layer.tile is not None:
         return getattr(tiled, f"TiledConv{form}"), {"tile": layer.tile}
-    return getattr(shared if shared_name == "Conv" else channel, shared_name + form), {}
+    return getattr(module, name + form), {}
 
 
 def _every_kernel(layer: Layer) -> Tensor:
