@@ -153,8 +153,8 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
   const i64 line = p.axes[2].size * lanes, sheet = p.axes[1].size * line;
   const i64 g_line = p.axes[2].output * lanes, g_sheet = p.axes[1].output * g_line;
   const i64 along = (p.axes[2].output + p.axes[2].tile - 1) / p.axes[2].tile;
-  const Direction d0(p.axes[0], false, 1), d1(p.axes[1], false, along < kSteps ? kSteps / along : 1),
-      d2(p.axes[2], false, kSteps);
+  const Direction d0(p.axes[0], false, 1, true), d1(p.axes[1], false, along < kSteps ? kSteps / along : 1, true),
+      d2(p.axes[2], false, kSteps, true);
   const Parts parts(p, are_small(p));
   Buffer<T> laned(p.in_channels * plane * lanes), gradient(p.out_channels * g_plane * lanes);
   if (!d0 || !d1 || !d2 || !parts || !laned || !gradient) return CV_NO_MEMORY;

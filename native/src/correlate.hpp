@@ -1,6 +1,7 @@
-// forward and grad_input where every written channel reads channels of its own, so that no rows share a window: vectors run over
-// neighbouring positions too, which share a kernel. Both maps are one: a channel of what is written sums, over its wires and
-// taps, weights times what is read.
+// forward and grad_input where every written channel reads channels of its own, so that no rows share a window: neighbouring
+// positions are worked on at once. Where they share a kernel, a weight is multiplied with vectors of all of them; where each has
+// its own, their weights lie near each other. Both maps are one: a channel of what is written sums, over its wires and taps,
+// weights times what is read.
 #pragma once
 
 #include "layout.hpp"
@@ -12,17 +13,21 @@
 namespace cv::CV_ISA {
 
 constexpr int kMostAcross = 10;        // positions that a row is multiplied for at once
+constexpr int kMostOwn = 4;            // and where each has its own kernel
 constexpr i64 kProducts = 24;          // of a row that are worth beginning for, about
 constexpr i64 kNearCache = 28 * 1024;  // bytes of a core's first cache for what is read
 
-// out[v * out_across] (+)= sum over wires and taps of  weight[wire + tap] * x[wire + tap + v * across]
+// out[v * out_across] (+)= sum over wires and taps of  weight[wire + tap + v * weight_across] * x[wire + tap + v * across]
 template <class T>
 struct Row {
   i64 wires;
   const i64 *wire_weight, *wire_from;
   i64 taps;
   const i64 *tap_weight, *tap_from;
-  const T *weight, *x;
+  const T* weight;
+  i64 weight_across;
+  i64 line;  // taps whose weights lie near each other
+  const T* x;
   i64 across;
   T* out;
   i64 out_across;
@@ -70,12 +75,65 @@ void multiply_row(i64 vectors, const Row<T>& row, std::integer_sequence<int, NV.
   table[vectors - 1](row);
 }
 
+// The same for P positions whose kernels are their own, and NV vectors of samples.
+template <class T, int V, int NV, int P>
+void multiply_own(const Row<T>& row) {
+  using Vec = typename Vector<T, V>::type;
+  constexpr int kChains = P * NV < 4 ? 4 / (P * NV) : 1;
+  Vec sum[kChains][P][NV];
+  for (int chain = 0; chain < kChains; ++chain)
+    for (int p = 0; p < P; ++p)
+      for (int v = 0; v < NV; ++v) sum[chain][p][v] = Vec{};
+  const i64 *const tap_weight = row.tap_weight, *const tap_from = row.tap_from;
+  for (i64 wire = 0; wire < row.wires; ++wire) {
+    const T* const weight = row.weight + row.wire_weight[wire];
+    const T* const from = row.x + row.wire_from[wire];
+    const auto add = [&](i64 tap, Vec(&to)[P][NV]) {
+      const T *w = weight + tap_weight[tap], *x = from + tap_from[tap];
+      for (int p = 0; p < P; ++p, w += row.weight_across, x += row.across)
+        for (int v = 0; v < NV; ++v) to[p][v] += *w * load<T, V>(x + v * V);
+    };
+    for (i64 tap = 0; tap < row.taps; tap += row.line)
+      for (int p = 0; p < P; ++p) __builtin_prefetch(weight + tap_weight[tap] + (P + p) * row.weight_across, 0, 3);
+    i64 tap = 0;
+    for (; tap + kChains <= row.taps; tap += kChains)
+      for (int chain = 0; chain < kChains; ++chain) add(tap + chain, sum[chain]);
+    if constexpr (kChains > 1)
+      for (int chain = 0; tap < row.taps; ++chain, ++tap) add(tap, sum[chain]);
+  }
+  for (int p = 0; p < P; ++p)
+    for (int v = 0; v < NV; ++v) {
+      for (int chain = 1; chain < kChains; ++chain) sum[0][p][v] += sum[chain][p][v];
+      T* const out = row.out + p * row.out_across + v * V;
+      store<T, V>(out, row.add ? load<T, V>(out) + sum[0][p][v] : sum[0][p][v]);
+    }
+}
+
+template <class T, int V, int NV>
+void multiply_own(i64 positions, const Row<T>& row) {
+  static_assert(kMostOwn == 4);
+  switch (positions) {
+    case 1: return multiply_own<T, V, NV, 1>(row);
+    case 2: return multiply_own<T, V, NV, 2>(row);
+    case 3: return multiply_own<T, V, NV, 3>(row);
+    case 4: return multiply_own<T, V, NV, 4>(row);
+  }
+}
+
+// For so many samples and positions; more than a vector of samples only where positions have kernels of their own.
 template <class T>
-void multiply_row(int lanes, i64 vectors, const Row<T>& row) {
-  constexpr int V = Lanes<T>::kVector;
+void multiply_row(bool own, int lanes, i64 positions, const Row<T>& row) {
+  constexpr int V = Lanes<T>::kVector, H = Lanes<T>::kLeast;
   constexpr auto all = std::make_integer_sequence<int, kMostAcross>{};
-  if (lanes == V) multiply_row<T, V>(vectors, row, all);
-  else multiply_row<T, Lanes<T>::kLeast>(vectors, row, all);
+  if (own) {
+    if (lanes == 2 * V) multiply_own<T, V, 2>(positions, row);
+    else if (lanes == V) multiply_own<T, V, 1>(positions, row);
+    else multiply_own<T, H, 1>(positions, row);
+  } else if (lanes == V) {
+    multiply_row<T, V>(positions, row, all);
+  } else {
+    multiply_row<T, H>(positions, row, all);
+  }
 }
 
 // Wires of a row that come from one group of channels, few enough that what is read of them stays near.
@@ -132,7 +190,7 @@ inline bool are_small(const cv_problem& p) {
 
 inline bool reads_apart(const cv_problem& p) {
   if (p.way & (CV_GATHERED | CV_NEIGHBOURS)) return p.way & CV_NEIGHBOURS;
-  return are_small(p) && p.axes[2].output >= 4 * p.axes[2].tile;  // and neighbours share a kernel
+  return are_small(p) && (is_local(p.axes[2]) || p.axes[2].output >= 4 * p.axes[2].tile);  // there are neighbours of one phase
 }
 
 template <class S>
@@ -149,12 +207,14 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
   const i64 plane = pitch_of<T>(reads, lanes);
   const i64 line = p.axes[2].*read_size * lanes, sheet = p.axes[1].*read_size * line;  // of what is read, in elements
   Buffer<T> laned(read_channels * plane * lanes), result(write_channels * writes * lanes);
-  const Direction d0(p.axes[0], back, 1), d1(p.axes[1], back, 1), d2(p.axes[2], back, kMostAcross);
+  const bool own = is_local(p.axes[2]);
+  const i64 positions = own ? kMostOwn : kMostAcross, wide = own ? Lanes<T>::kMost : Lanes<T>::kVector;
+  const Direction d0(p.axes[0], back, 1), d1(p.axes[1], back, 1), d2(p.axes[2], back, positions);
   const Wires wires(p, back);
   if (!laned || !result || !d0 || !d1 || !d2 || !wires) return CV_NO_MEMORY;
-  const i64 step = p.axes[2].tile * (back ? 1 : p.axes[2].stride);
-  const i64 rows_near = p.axes[0].kernel * p.axes[1].kernel, near = step * kMostAcross + p.axes[2].kernel;
-  const i64 fit = kNearCache / (rows_near * near * Lanes<T>::kVector * static_cast<i64>(sizeof(T)));
+  const i64 step = (own ? 1 : p.axes[2].tile) * (back ? 1 : p.axes[2].stride);
+  const i64 rows_near = p.axes[0].kernel * p.axes[1].kernel, near = step * positions + p.axes[2].kernel;
+  const i64 fit = kNearCache / (rows_near * near * wide * static_cast<i64>(sizeof(T)));
   const i64 taps = taps_of(p), count = wires.end(write_channels - 1);
   const i64 worth = kProducts * read_channels * write_channels / (count * taps + 1), together = fit > worth ? fit : worth;
   const Segments segments(wires, read_channels, together > 1 ? together : 1);
@@ -168,13 +228,13 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
   const Rows read_rows(read_channels, p.axes, read_size, from.strides, plane != reads);
   to_lanes(static_cast<const S*>(from.data), from.strides[0], read_rows, p.batch, lanes, laned.get(), threads, reads, plane);
 
-  const i64 vectors = (lanes + Lanes<T>::kVector - 1) / Lanes<T>::kVector;
-  const i64 units = d0.count() * d1.count() * d2.count() * vectors;
+  const i64 parts = (lanes + wide - 1) / wide;  // of the samples
+  const i64 units = d0.count() * d1.count() * d2.count() * parts;
   parallel(threads, [&](int worker, int workers) {
     i64 *const tap_weight = tables.get() + 2 * taps * worker, *const tap_from = tap_weight + taps;
     const Range mine = share(units, worker, workers);
     for (i64 unit = mine.begin; unit < mine.end; ++unit) {
-      const i64 lane = unit % vectors * Lanes<T>::kVector, rest = unit / vectors;
+      const i64 first = unit % parts * wide, end = first + wide < lanes ? first + wide : lanes, rest = unit / parts;
       const Run& r2 = d2.begin()[rest % d2.count()];
       const Run& r1 = d1.begin()[rest / d2.count() % d1.count()];
       const Run& r0 = d0.begin()[rest / d2.count() / d1.count()];
@@ -185,16 +245,22 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
             tap_weight[n] = r0.phase->weight[a] + r1.phase->weight[b] + r2.phase->weight[c];
             tap_from[n] = r0.phase->from[a] * sheet + r1.phase->from[b] * line + r2.phase->from[c] * lanes;
           }
+      const auto weights = [](const Run& r) { return r.begin * r.phase->weights; };
+      const i64 line_taps = back ? r2.high - r2.low : n;
+      const T* const kernel = packed.weight() + weights(r0) + weights(r1) + weights(r2);
       const T* const x = laned.get() + r0.begin * r0.phase->across * sheet + r1.begin * r1.phase->across * line +
-                         r2.begin * r2.phase->across * lanes + lane;
+                         r2.begin * r2.phase->across * lanes;
       const auto written = [](const Run& r) { return r.phase->first + r.begin * r.phase->step; };
       const i64 position = (written(r0) * (p.axes[1].*write_size) + written(r1)) * (p.axes[2].*write_size) + written(r2);
-      const int width = lanes - lane < Lanes<T>::kVector ? Lanes<T>::kLeast : Lanes<T>::kVector;
-      for (const Segment& segment : segments)
-        multiply_row<T>(width, r2.count,
-                        {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight,
-                         tap_from, packed.weight(), x, r2.phase->across * lanes,
-                         result.get() + (segment.row * writes + position) * lanes + lane, r2.phase->step * lanes, segment.add});
+      for (i64 lane = first; lane < end;) {
+        const int width = next_lanes<T>(end - lane);
+        for (const Segment& segment : segments)
+          multiply_row<T>(own, width, r2.count,
+                          {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight,
+                           tap_from, kernel, r2.phase->weights, line_taps, x + lane, r2.phase->across * lanes,
+                           result.get() + (segment.row * writes + position) * lanes + lane, r2.phase->step * lanes, segment.add});
+        lane += width;
+      }
     }
   });
   const Rows write_rows(write_channels, p.axes, write_size, to.strides);

@@ -1,5 +1,6 @@
-// One direction of a convolution, taken apart into positions that read alike: with the same kernel and, where a gradient goes
-// back through a stride, the same taps. Neighbours in such a phase are equally spaced in what is read and in what is written.
+// One direction of a convolution, taken apart into positions that read alike: with the same kernel, or each with one of its own,
+// and, where a gradient goes back through a stride, the same taps. Neighbours in such a phase are equally spaced in what is read,
+// in what is written, and in the weights.
 #pragma once
 
 #include "convarium.h"
@@ -8,9 +9,13 @@
 
 namespace cv::CV_ISA {
 
-// Position q of a phase is `first + q * step` of what is written; its tap i reads `from[i] + q * across` and has weight[i].
+// Whether each position has a kernel of its own in this direction.
+inline bool is_local(const cv_axis& axis) { return axis.tile == axis.output; }
+
+// Position q of a phase is `first + q * step` of what is written; its tap i reads `from[i] + q * across`, and its weight is
+// `weight[i] + q * weights`.
 struct Phase {
-  i64 first, step, count, across, taps;
+  i64 first, step, count, across, weights, taps;
   const i64 *weight, *from;
 };
 
@@ -23,23 +28,26 @@ struct Run {
 class Direction {
  public:
   // Forward: an output reads inputs. Back: an input reads the gradients of the outputs that have read it. No run has more than
-  // `longest` positions.
-  Direction(const cv_axis& axis, bool back, i64 longest)
+  // `longest` positions. `apart`: positions whose kernels are their own are no neighbours.
+  Direction(const cv_axis& axis, bool back, i64 longest, bool apart = false)
       : size_(back ? axis.output : axis.size),
-        phases_(axis.tile * (back ? axis.stride : 1)),
-        tables_(2 * axis.tile * axis.kernel),
+        own_(is_local(axis) && !apart),
+        tile_(own_ ? 1 : axis.tile),
+        phases_(tile_ * (back ? axis.stride : 1)),
+        tables_(2 * tile_ * axis.kernel),
         runs_(back ? axis.size : axis.output) {
     if (!*this) return;
-    const i64 written = back ? axis.size : axis.output, step = axis.tile * (back ? axis.stride : 1);
-    const i64 across = axis.tile * (back ? 1 : axis.stride);
-    i64 *weight = tables_.get(), *from = weight + axis.tile * axis.kernel;
+    const i64 written = back ? axis.size : axis.output, step = tile_ * (back ? axis.stride : 1);
+    const i64 across = tile_ * (back ? 1 : axis.stride), weights = own_ ? axis.tile_step : 0;
+    i64 *weight = tables_.get(), *from = weight + tile_ * axis.kernel;
     for (i64 r = 0; r < step; ++r) {
       Phase& phase = phases_.get()[r];
-      phase = {r, step, (written - r + step - 1) / step, across, 0, weight, from};
+      phase = {r, step, (written - r + step - 1) / step, across, weights, 0, weight, from};
       for (i64 m = 0; m < axis.kernel; ++m) {
         const i64 at = back ? r - axis.begin - m * axis.dilation : r * axis.stride + axis.begin + m * axis.dilation;
         if (back && at % axis.stride) continue;
-        const i64 read = back ? at / axis.stride : at, kernel = back ? ((read % axis.tile) + axis.tile) % axis.tile : r;
+        const i64 read = back ? at / axis.stride : at;
+        const i64 kernel = !back ? r : own_ ? read : ((read % tile_) + tile_) % tile_;
         *weight++ = m * axis.tap_step + kernel * axis.tile_step;
         *from++ = read;
         ++phase.taps;
@@ -78,7 +86,10 @@ class Direction {
     for (high = phase.taps; high > low && !inside(high - 1);) --high;
   }
 
-  i64 size_, count_ = 0;
+  i64 size_;
+  bool own_;
+  i64 tile_;  // of positions that share kernels
+  i64 count_ = 0;
   Buffer<Phase> phases_;
   Buffer<i64> tables_;
   Buffer<Run> runs_;

@@ -61,8 +61,11 @@ def work(map: Map, problem: Problem) -> Work:
     )  # of a block
     few = sum(n * of for n, of in blocks) < 4 * sum(n for n, _ in blocks)
     neighbours = problem.output_size[-1] >= 4 * problem.tile[-1]  # share a kernel, and are worked on at once
+    own = few and problem.tile[-1] == problem.output_size[-1]  # or each has its own, and few read its window
     rounded = lanes / samples
-    if neighbours and (few or map == "grad_weight"):
+    if own and (map != "grad_weight" or problem.tile == problem.output_size):
+        efficiency = {"forward": 0.35, "grad_input": 0.25, "grad_weight": 0.12}[map]
+    elif neighbours and (few or map == "grad_weight"):
         together = min(
             outputs if map == "grad_weight" and not few else problem.wiring.n_edges / problem.wiring.in_channels, 4
         )
