@@ -23,16 +23,6 @@ inline void turn(Vec (&rows)[V]) {
   if constexpr (H > 1) turn<V, H / 2>(rows);
 }
 
-// Lane r of the first row becomes the sum of row r.
-template <int V, int H, class Vec>
-inline void fold(Vec (&rows)[V]) {
-  for (int r = 0; r < H; ++r) {
-    exchange<V, H>(rows[r], rows[r + H], std::make_index_sequence<V>{});
-    rows[r] += rows[r + H];
-  }
-  if constexpr (H > 1) fold<V, H / 2>(rows);
-}
-
 // Elements of a row that may be read, its columns and what lies after them; and elements of a turned row that may be written, of
 // which those past the rows become zeros.
 struct Room {

@@ -64,7 +64,8 @@ def work(map: Map, problem: Problem) -> Work:
     own = few and problem.tile[-1] == problem.output_size[-1]  # or each has its own, and few read its window
     rounded = lanes / samples
     if own and (map != "grad_weight" or problem.tile == problem.output_size):
-        efficiency = {"forward": 0.35, "grad_input": 0.25, "grad_weight": 0.12}[map]
+        readers = problem.wiring.n_edges / problem.wiring.in_channels
+        efficiency = {"forward": 0.35, "grad_input": 0.25, "grad_weight": 0.22 * readers / (readers + 2)}[map]
     elif neighbours and (few or map == "grad_weight"):
         together = min(
             outputs if map == "grad_weight" and not few else problem.wiring.n_edges / problem.wiring.in_channels, 4
