@@ -435,3 +435,34 @@ def test_functions_refuse_torch_jit_trace():
         torch.jit.trace(
             lambda v: cv.grad.conv2d_weight(v, (1, 1, 2, 2), torch.ones(1, 1, 3, 3)), torch.randn(1, 1, 4, 4)
         )
+
+
+class Watcher(torch.utils._python_dispatch.TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        self.seen.append(str(operator))
+        return operator(*args, **(kwargs or {}))
+
+
+def test_who_looks_on_sees_the_operator():
+    """A call that learns nothing goes to its engine at once, unless that would hide it."""
+    input, weight = torch.randn(2, 2, 6), torch.randn(3, 4, 2, 3)
+    plain = cv.conv1d(input, weight)
+    with Watcher() as watcher:
+        watched = cv.conv1d(input, weight)
+    assert "convarium.forward.default" in watcher.seen
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        profiled = cv.conv1d(input, weight)
+    assert "convarium::forward" in {event.key for event in profile.key_averages()}
+    assert torch.equal(plain, watched) and torch.equal(plain, profiled)
+
+
+@pytest.mark.parametrize("turn", [torch.conj, lambda weight: torch.conj(weight).imag], ids=["conjugated", "negated"])
+def test_numbers_that_torch_turns_when_they_are_read(turn):
+    weight = turn(torch.randn(3, 4, 2, 3, dtype=torch.complex128))
+    assert weight.is_conj() or weight.is_neg()
+    input, done = torch.randn(2, 2, 6, dtype=weight.dtype), weight.resolve_conj().resolve_neg()
+    torch.testing.assert_close(cv.conv1d(input, weight), cv.conv1d(input, done))

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -183,17 +184,20 @@ def _by_real_parts(map: Callable[[Problem, Tensor, Tensor], Tensor], problem: Pr
     return torch.complex(real, map(problem, a_real, b_imag) + map(problem, a_imag, b_real))
 
 
+_Order: TypeAlias = Tensor | int | None  # channels, one after the other; every so many of them; as they are
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Groups:
-    """Blocks of channels of which no two share an input, and their channels in that order; None where they count up already."""
+    """Blocks of channels of which no two share an input, and their channels in that order."""
 
     count: int
     parents: int  # inputs of each
     children: int  # outputs of each
-    inputs: Tensor | None
-    outputs: Tensor | None
-    inputs_back: Tensor | None
-    outputs_back: Tensor | None
+    inputs: _Order
+    outputs: _Order
+    inputs_back: _Order
+    outputs_back: _Order
 
 
 @lru_cache(maxsize=512)
@@ -213,8 +217,13 @@ def _groups(wiring: Wiring) -> _Groups | None:
     )  # fmt: skip
 
 
-def _order(table: Indices) -> Tensor | None:
-    return None if (table == np.arange(table.size)).all() else torch.from_numpy(table)
+def _order(table: Indices) -> _Order:
+    if (table == np.arange(table.size)).all():
+        return None
+    step = int(table[1] - table[0])
+    if step > 0 and table.size % step == 0 and (table == np.arange(table.size).reshape(-1, step).T.flatten()).all():
+        return step
+    return torch.from_numpy(table)
 
 
 def _groups_of(problem: Problem) -> _Groups:
@@ -223,9 +232,13 @@ def _groups_of(problem: Problem) -> _Groups:
     return groups
 
 
-def _take(tensor: Tensor, dim: int, order: Tensor | None) -> Tensor:
+def _take(tensor: Tensor, dim: int, order: _Order) -> Tensor:
     """The channels in this order."""
-    return tensor if order is None else tensor.index_select(dim, order.to(tensor.device))
+    if order is None:
+        return tensor
+    if isinstance(order, int):  # the same as below, and twice as fast
+        return tensor.unflatten(dim, (-1, order)).transpose(dim, dim + 1).flatten(dim, dim + 1)
+    return tensor.index_select(dim, order.to(tensor.device))
 
 
 def _kernels(problem: Problem, channels: _Groups, weight: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from .._engines import ENGINES
 from .._planner.choice import choose, only_engine
@@ -29,7 +28,7 @@ def convolve(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, eng
     signal = input if batched else input.unsqueeze(0)
     if call.mode is not None:
         signal = pad(signal, call.pads, call.mode)
-    output = registration.forward(signal, with_tile(call, weight), call.output_size, *settings(call, engine))
+    output = registration.call("forward", signal, with_tile(call, weight), call.output_size, *settings(call, engine))
     if bias is not None:
         output = output + over_positions(bias, call.output_size).to(output.dtype)
     return output if batched else output.squeeze(0)
@@ -46,7 +45,7 @@ def transpose(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, en
         return output if bias is None or tied is bias else output + bias
     batched = input.ndim == n + 2
     signal = input if batched else input.unsqueeze(0)
-    output = registration.grad_input(signal, with_tile(call, weight), call.input_size, *settings(call, engine))
+    output = registration.call("grad_input", signal, with_tile(call, weight), call.input_size, *settings(call, engine))
     if bias is not None:
         output = output + over_positions(bias, call.input_size).to(output.dtype)
     return output if batched else output.squeeze(0)
@@ -56,7 +55,9 @@ def grad_input(call: Call, weight: Tensor, grad_output: Tensor, engine: str) -> 
     """The gradient of the face's ``conv`` by its input."""
     batched = grad_output.ndim == len(call.stride) + 2
     gradient = grad_output if batched else grad_output.unsqueeze(0)
-    result = registration.grad_input(gradient, with_tile(call, weight), call.input_size, *settings(call, engine))
+    result = registration.call(
+        "grad_input", gradient, with_tile(call, weight), call.input_size, *settings(call, engine)
+    )
     if call.mode is not None:
         result = unpad(result, call.pads, call.mode)
     return result if batched else result.squeeze(0)
@@ -68,7 +69,7 @@ def grad_weight(call: Call, input: Tensor, grad_output: Tensor, engine: str) -> 
         input, grad_output = input.unsqueeze(0), grad_output.unsqueeze(0)
     if call.mode is not None:
         input = pad(input, call.pads, call.mode)
-    result = registration.grad_weight(input, grad_output, call.kernel_size, *settings(call, engine))
+    result = registration.call("grad_weight", input, grad_output, call.kernel_size, *settings(call, engine))
     return result.flatten(0, len(call.tile)) if call.shared else result
 
 
@@ -106,7 +107,7 @@ def _as_torch(map: Map, call: Call, engine: str, input: Tensor, weight: Tensor) 
     """
     if call.torch_padding is None or (engine != "auto" and not ENGINES[engine].IS_TORCH):
         return None
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+    if registration.is_transformed():
         return None
     batch = input.shape[0] if input.ndim == len(call.stride) + 2 else 1
     try:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.autograd.function import _SingleLevelFunction
 from torch.utils.flop_counter import register_flop_formula
@@ -44,6 +45,32 @@ forward = torch.ops.convarium.forward.default
 grad_input = torch.ops.convarium.grad_input.default
 grad_weight = torch.ops.convarium.grad_weight.default
 _operators: dict[Map, Any] = {"forward": forward, "grad_input": grad_input, "grad_weight": grad_weight}
+
+
+def call(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
+    """The operator; or what it computes, at once, where PyTorch has nothing to record, to transform or to watch."""
+    if _are_alone(a, b):
+        return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
+    return _operators[map](a, b, sizes, *settings)
+
+
+def is_transformed() -> bool:
+    """Whether a call is traced, or belongs to a transformation: then tensors stand for more than their numbers."""
+    return (
+        torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    )
+
+
+def _are_alone(*tensors: Tensor) -> bool:
+    if is_transformed() or torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
+        return False
+    learns = torch.is_grad_enabled()
+    for tensor in tensors:
+        if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
+            return False
+        if (learns and tensor.requires_grad) or tensor.is_conj() or tensor.is_neg():
+            return False
+    return not torch._C._autograd._profiler_enabled()
 
 
 def _compute(map: Map) -> Any:
