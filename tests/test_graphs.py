@@ -256,7 +256,7 @@ def test_a_file_that_is_no_graph_is_refused(content, tmp_path) -> None:
 def test_a_file_that_cannot_be_written_is_left_as_it_was(tmp_path, monkeypatch) -> None:
     path = tmp_path / "graph.json"
     DENSE.save(path)
-    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         ChannelGraph.depthwise(3).save(path)
     monkeypatch.undo()

@@ -9,6 +9,7 @@ import convarium as cv
 
 SOURCE = Path(cv.__file__).parent
 FLOORS = [  # from the ground up: a floor imports itself and what lies below
+    {"_files"},
     {"_spec"},
     {"_native"},
     {"_engines"},

@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 import convarium as cv
-from convarium._train import atomic, cost
+from convarium._files import atomic
+from convarium._files.failures import InputError
+from convarium._train import cost
 from convarium._train.config import Config
-from convarium._train.failures import InputError
 
 TINY = [
     "train",

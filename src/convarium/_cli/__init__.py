@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fail(error: Exception) -> int:
-    from .._train.failures import InputError
+    from .._files.failures import InputError
 
     if isinstance(error, InputError):
         return _say(str(error), 2)

@@ -23,9 +23,9 @@ def calibrate(
     as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Measure what this machine can do, so that plans reckon with it; some seconds, best while nothing else runs."""
+    from .._files import atomic
     from .._planner import profile
     from .._planner.measure import measure
-    from .._train import atomic
 
     def say(line: str) -> None:
         if not as_json and sys.stdout.isatty():

@@ -41,8 +41,8 @@ def graph(
     """Print a channel graph, or several after each other: who reads whom, what reaches the outputs, what is missing."""
     import convarium as cv
 
-    from .._train import atomic
-    from .._train.failures import InputError, why
+    from .._files import atomic
+    from .._files.failures import InputError, why
 
     parts: list[list[str]] = [[]]
     for word in words:
@@ -74,7 +74,7 @@ def graph(
 def _graph(words: list[str]) -> Any:
     import convarium as cv
 
-    from .._train.failures import InputError
+    from .._files.failures import InputError
 
     kind, *numbers = words or [""]
     if kind not in KINDS:

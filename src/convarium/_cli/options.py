@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .._train.failures import InputError
+from .._files.failures import InputError
 
 PANEL = "Which network"
 

@@ -11,7 +11,7 @@ from . import options
 
 
 def _ints(name: str, text: str) -> tuple[int, ...]:
-    from .._train.failures import InputError
+    from .._files.failures import InputError
 
     try:
         return tuple(int(part) for part in text.split(","))
@@ -48,7 +48,7 @@ def plan(
 
     import convarium as cv
 
-    from .._train.failures import InputError
+    from .._files.failures import InputError
 
     functions = {f"conv{n}d": (n, getattr(cv, f"plan{n}d")) for n in (1, 2, 3)}
     if kind not in functions:
@@ -83,7 +83,7 @@ def plan(
 
 def _told(function: Any, *arguments: Any, **keywords: Any) -> Any:
     """What the library refuses, it says in a line that is the user's to read."""
-    from .._train.failures import InputError
+    from .._files.failures import InputError
 
     try:
         return function(*arguments, **keywords)

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .._files.failures import InputError
 from .._train.config import JOBS, LONGEST, Config
-from .._train.failures import InputError
 from .._train.kinds import KINDS
 from .._train.tasks import TASKS
 from . import options

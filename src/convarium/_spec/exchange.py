@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._files import atomic
 from .patterns import Mask
 from .shown import shown
 
@@ -75,12 +76,5 @@ def read(call: str, path: Any) -> tuple[int, int, str]:
 
 
 def write(path: Any, in_channels: int, out_channels: int, edges: str) -> None:
-    """Written beside and renamed, so that no file is ever half of one."""
-    target = Path(path)
-    beside = target.with_name(target.name + ".part")
     content = {"format": FORMAT, "in_channels": in_channels, "out_channels": out_channels, "edges": edges}
-    try:
-        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    atomic.replace(Path(path), f"{json.dumps(content, indent=2)}\n".encode())

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import torch
 
+from .._files.failures import InputError
 from . import cost, prepare
 from .config import Config
-from .failures import InputError
 from .fit import Epoch, Fit, evaluate
 from .network import SmallNetwork, build
 from .results import Key, Result

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from .failures import InputError, why
+from .._files.failures import InputError, why
 from .kinds import KINDS
 from .tasks import TASKS
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 import convarium as cv
 
-from .failures import InputError
+from .._files.failures import InputError
 from .geometry import middle_size, reduction
 from .kinds import KERNEL, KINDS, Middle
 

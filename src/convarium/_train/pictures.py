@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .failures import extra
+from .._files.failures import extra
 from .kinds import KINDS
 from .results import Key, Result, Row, rows
 from .run_folder import RunFolder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .._files.failures import InputError
 from .config import Config
-from .failures import InputError
 from .run_folder import DataCard
 from .samples import Samples
 from .sources import load

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .failures import InputError
+from .._files.failures import InputError
 from .fit import Epoch
 from .intervals import student, wilson
 

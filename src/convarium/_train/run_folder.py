@@ -29,9 +29,9 @@ from torch import Tensor
 
 import convarium as cv
 
-from . import atomic
+from .._files import atomic
+from .._files.failures import InputError, extra, why
 from .config import Config
-from .failures import InputError, extra, why
 from .results import Key, Result, rows, to_csv
 
 FORMAT = 1

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .failures import InputError
+from .._files.failures import InputError
 
 KEEP = 32  # images up to this side are kept as they are, larger ones are brought to it
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .failures import InputError
+from .._files.failures import InputError
 from .samples import Samples
 
 

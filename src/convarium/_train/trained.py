@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .._files.failures import InputError
 from . import prepare
 from .compare import new_network
-from .failures import InputError
 from .fit import predict
 from .network import SmallNetwork
 from .results import Result

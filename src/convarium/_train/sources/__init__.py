@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from ..failures import InputError
+from ..._files.failures import InputError
 from ..samples import Samples, check_classes
 from . import arrays, digits, folder, idx
 

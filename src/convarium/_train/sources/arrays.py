@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..failures import InputError, why
+from ..._files.failures import InputError, why
 from ..samples import Samples, default_size, resize
 
 Array = NDArray[np.generic]

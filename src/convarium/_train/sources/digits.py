@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..failures import extra
+from ..._files.failures import extra
 from ..samples import Samples, resize
 
 

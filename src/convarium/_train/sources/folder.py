@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..failures import InputError, why
+from ..._files.failures import InputError, why
 from ..samples import Samples, default_size, resize
 from . import picture
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..failures import InputError, extra, why
+from ..._files.failures import InputError, extra, why
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm"})
 COLOURLESS = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"})

@@ -12,11 +12,11 @@ class InputError(ValueError):
 
 
 class MissingExtra(InputError):
-    """A package of the ``train`` extra is not installed."""
+    """A package of an extra is not installed."""
 
 
-def extra(module: str) -> Any:
-    """Import a package that only training needs; when it is missing, say in one line what to install.
+def extra(module: str, name: str = "train") -> Any:
+    """Import a package that only the extra of this name needs; when it is missing, say in one line what to install.
 
     Examples:
         >>> extra("json").dumps([1])
@@ -24,7 +24,7 @@ def extra(module: str) -> Any:
         >>> extra("no_such_package")
         Traceback (most recent call last):
         ...
-        convarium._train.failures.MissingExtra: no_such_package is not installed: pip install 'convarium[train]'
+        convarium._files.failures.MissingExtra: no_such_package is not installed: pip install 'convarium[train]'
     """
     package = module.partition(".")[0]
     try:
@@ -32,7 +32,7 @@ def extra(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise MissingExtra(f"{package} is not installed: pip install 'convarium[train]'") from None
+        raise MissingExtra(f"{package} is not installed: pip install 'convarium[{name}]'") from None
 
 
 def why(path: Path, error: OSError) -> InputError:

@@ -12,27 +12,28 @@ SUFFIX = ".unfinished"
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``, making its folder. A kill or a full disk leaves what was there before.
-
-    Raises:
-        InputError: if the system does not let us write there.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    """:func:`replace`, making the folder too, and with what the system refuses as an InputError of one line."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise
-        _settle(path.parent)
+        replace(path, data)
     except OSError as error:
         raise why(path, error) from None
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path``. A kill or a full disk leaves what was there before."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+    _settle(path.parent)
 
 
 def _settle(folder: Path) -> None:
