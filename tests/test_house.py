@@ -19,6 +19,7 @@ FLOORS = [  # from the ground up: a floor imports itself and what lies below
     {"functional", "grad", "matrix", "planning", "signal", "design"},
     {"nn"},
     {"_look", "models"},
+    {"looking"},
     {"__init__"},
     {"_train"},
     {"_cli"},
@@ -86,8 +87,10 @@ def test_public_names_are_these():
     assert set(cv.matrix.__all__) == {"Tables", "col2im", "conv_matrix", "im2col", "tables"}
     assert set(cv.__all__) == {
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
-        "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "choose_method", "convolve",
-        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "grad", "matrix", "memory_stats", "models",
+        "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "Terms", "Trace", "View",
+            "choose_method", "convolve",
+        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "grad", "look",
+            "matrix", "memory_stats", "models",
         "nn", "weighted_average",
     }  # fmt: skip
 

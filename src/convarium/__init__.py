@@ -12,6 +12,7 @@ from ._spec.channels import ChannelGraph
 from ._spec.stack import ChannelStack
 from .design import BlockDesign, design_block
 from .functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .looking import Terms, Trace, View, look
 from .planning import Plan, engines, plan1d, plan2d, plan3d
 from .signal import FunctionConvolution, choose_method, convolve, convolve_functions, correlate, weighted_average
 
@@ -23,6 +24,9 @@ __all__ = [
     "ChannelStack",
     "FunctionConvolution",
     "Plan",
+    "Terms",
+    "Trace",
+    "View",
     "choose_method",
     "conv1d",
     "conv2d",
@@ -37,6 +41,7 @@ __all__ = [
     "empty_cache",
     "engines",
     "grad",
+    "look",
     "matrix",
     "memory_stats",
     "models",

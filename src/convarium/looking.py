@@ -1,0 +1,76 @@
+"""A look inside: what a convolution did with an input, and what its gradients are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from ._look import capture
+from ._look.trace import Terms, Trace
+from ._spec.shown import shown
+
+__all__ = ["Terms", "Trace", "View", "look"]
+
+
+class View:
+    """What :func:`look` has seen: a :class:`Trace` for each call of a convolution.
+
+    Attributes:
+        traces: the traces by name, in the order in which the layers ran.
+    """
+
+    def __init__(self, traces: list[Trace]) -> None:
+        self.traces = {trace.name: trace for trace in traces}
+
+    def __getitem__(self, name: str) -> Trace:
+        """The trace of this name.
+
+        Raises:
+            KeyError: no layer of this name has run.
+        """
+        if name not in self.traces:
+            raise KeyError(f"no convolution named {name!r} ran; there are {', '.join(self.traces)}")
+        return self.traces[name]
+
+    def __repr__(self) -> str:
+        return f"View({', '.join(self.traces)})"
+
+
+def look(model: nn.Module | Tensor, input: Tensor, grad_output: Tensor | None = None, **arguments: Any) -> View:
+    """Look inside a layer, a model, or a bare weight, while it works on an input.
+
+    Every convolution in it (of this package or of :mod:`torch.nn`) is traced: its input and output, and the gradients of a loss
+    by its input and its weight. A model evaluates while it is looked at (no dropout, no running averages) and is left as it was.
+
+    Args:
+        model: a layer or a model that returns one tensor; or a weight as :func:`convarium.conv2d` takes it.
+        input: the input, batched or not; with a bare weight batched, ``(batch, in_channels, *size)``.
+        grad_output: the gradient of a loss by the model's output, of its shape; default: ones, of a loss that sums up the output.
+        arguments: with a bare weight, the arguments of the convolution: bias, stride, padding, dilation, groups, padding_mode,
+            channels, flip, engine.
+
+    Returns:
+        A :class:`View`; its traces have every product of every sum.
+
+    Raises:
+        TypeError: ``model`` is neither a module nor a tensor, or an argument is none of a convolution's.
+        ValueError: shapes that do not fit, or no convolution ran.
+
+    Examples:
+        >>> import torch, convarium as cv
+        >>> layer = torch.nn.Conv2d(1, 1, 2, bias=False)
+        >>> trace = cv.look(layer, torch.arange(9.0).reshape(1, 3, 3))["Conv2d"]
+        >>> terms = trace.at_output(0, (1, 1))
+        >>> terms.left.tolist()
+        [4.0, 5.0, 7.0, 8.0]
+        >>> bool(abs(terms.total - trace.output[0, 0, 1, 1]) < 1e-5)
+        True
+    """
+    if isinstance(model, Tensor):
+        return View([capture.of_weight("look", model, input, grad_output, arguments)])
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"look: model must be a torch.nn.Module or a weight, got {shown(model)}")
+    if arguments:
+        raise TypeError(f"look: {sorted(arguments)[0]} is the layer's own; it is only given with a bare weight")
+    return View(capture.of_model("look", model, input, grad_output))
