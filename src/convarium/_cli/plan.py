@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options
+from .sizes import told
 
 
 def _ints(name: str, text: str) -> tuple[int, ...]:
@@ -66,12 +67,12 @@ def plan(
     if interlaced:
         inputs = input_size[-n - 1] if len(input_size) > n else 0
         outputs = weight_size[0] * interlaced // inputs if inputs else 0
-        graph = _told(cv.ChannelGraph.interlaced, inputs, outputs, interlaced)
+        graph = told(cv.ChannelGraph.interlaced, inputs, outputs, interlaced)
     before = torch.get_num_threads()
     try:
         if threads > 0:
             torch.set_num_threads(threads)
-        found = _told(
+        found = told(
             function, input_size, weight_size, each("--stride", stride),
             padding if padding.isalpha() else each("--padding", padding), each("--dilation", dilation), groups,
             channels=graph, flip=flip, engine=engine, dtype=getattr(torch, dtype),
@@ -79,13 +80,3 @@ def plan(
     finally:
         torch.set_num_threads(before)
     print(json.dumps(found.to_dict(), indent=2) if as_json else found)
-
-
-def _told(function: Any, *arguments: Any, **keywords: Any) -> Any:
-    """What the library refuses, it says in a line that is the user's to read."""
-    from .._files.failures import InputError
-
-    try:
-        return function(*arguments, **keywords)
-    except (ValueError, TypeError) as error:
-        raise InputError(str(error)) from None
