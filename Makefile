@@ -4,7 +4,7 @@ RUN := .venv/bin
 PROBLEMS ?= 2000
 PYTEST := OMP_NUM_THREADS=1 $(RUN)/pytest -n 2
 
-.PHONY: demo test test-all lint bench sanitize format clean
+.PHONY: demo test test-all lint bench sanitize page format clean
 
 demo: ## train a network of each kind of convolution on handwritten digits
 	$(PYTHON) tools/environment.py train
@@ -36,6 +36,9 @@ sanitize: ## the C++ core alone, on random problems, under the sanitizers; needs
 	    CONVARIUM_ISA=$$isa build/sanitize-$$kind/driver $(PROBLEMS) || exit 1; \
 	  done; \
 	done
+
+page: ## the page that shows what happens inside, from its sources; needs Node
+	cd page && npm ci --no-fund --no-audit && npm run check && npm run build
 
 format:
 	$(PYTHON) tools/environment.py train test lint

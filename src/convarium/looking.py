@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from ._files import atomic
 from ._look import capture
+from ._look.page import page
 from ._look.trace import Terms, Trace
 from ._spec.shown import shown
 
@@ -32,6 +36,23 @@ class View:
         if name not in self.traces:
             raise KeyError(f"no convolution named {name!r} ran; there are {', '.join(self.traces)}")
         return self.traces[name]
+
+    def html(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
+        """Write a page of all traces: one file that opens in any browser, without a network. Returns its path.
+
+        Args:
+            path: where to write it; what was there is replaced once the page is whole.
+            title: what the page calls itself; default: the names of the layers.
+
+        Raises:
+            ValueError: numbers that are complex, or more than three directions.
+            OSError: the system does not let us write there.
+        """
+        traces = list(self.traces.values())
+        made = page(traces, title or ", ".join(self.traces))
+        target = Path(path)
+        atomic.replace(target, made.encode("utf-8"))
+        return target
 
     def __repr__(self) -> str:
         return f"View({', '.join(self.traces)})"

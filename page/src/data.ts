@@ -1,0 +1,110 @@
+// The data of the page: layers and their numbers, as the library has packed them.
+
+import { count, shapesOf, type Convolution, type Shapes, type Three } from "./conv";
+
+type Packed = { shape: number[]; scale: number | null; data: string };
+
+interface PackedLayer {
+  name: string;
+  kind: string;
+  n: number;
+  transposed: boolean;
+  axes: Convolution["axes"];
+  tile: Three;
+  edges: [number, number][];
+  in_channels: number; // of the convolution, those that are shown
+  out_channels: number;
+  all_in_channels: number;
+  all_out_channels: number;
+  batch: number;
+  note: string;
+  input: Packed; // of the layer
+  weight: Packed;
+  bias: Packed | null;
+  output: Packed;
+  grad_output: Packed;
+  grad_input: Packed;
+  grad_weight: Packed;
+}
+
+export interface Content {
+  title: string;
+  layers: PackedLayer[];
+}
+
+/** A layer whose numbers are spelled out. All but the weight have (sample, channel, position). */
+export interface Layer {
+  name: string;
+  kind: string;
+  n: number;
+  transposed: boolean;
+  conv: Convolution;
+  shapes: Shapes;
+  batch: number;
+  note: string;
+  partial: boolean; // some channels are not shown, and sums have a rest
+  changed: boolean; // by the reader: there is nothing of the library's to compare with
+  input: Float64Array;
+  weight: Float64Array;
+  bias: Float64Array | null; // a number for each output channel, or for each and each position
+  output: Float64Array;
+  gradOutput: Float64Array;
+  gradInput: Float64Array;
+  gradWeight: Float64Array;
+}
+
+function unpack(packed: Packed): Float64Array {
+  const text = atob(packed.data);
+  const bytes = new Uint8Array(text.length);
+  for (let k = 0; k < text.length; k++) bytes[k] = text.charCodeAt(k);
+  const { scale } = packed;
+  if (scale === null) return Float64Array.from(new Float32Array(bytes.buffer));
+  return Float64Array.from(new Int16Array(bytes.buffer), (k) => (k === -32768 ? NaN : k * scale));
+}
+
+export function spell(layer: PackedLayer): Layer {
+  const conv: Convolution = {
+    axes: layer.axes, tile: layer.tile, edges: layer.edges, inChannels: layer.in_channels, outChannels: layer.out_channels,
+  };
+  return {
+    name: layer.name, kind: layer.kind, n: layer.n, transposed: layer.transposed, conv, shapes: shapesOf(conv), batch: layer.batch,
+    note: layer.note, changed: false,
+    partial: layer.in_channels < layer.all_in_channels || layer.out_channels < layer.all_out_channels,
+    input: unpack(layer.input), weight: unpack(layer.weight), bias: layer.bias && unpack(layer.bias), output: unpack(layer.output),
+    gradOutput: unpack(layer.grad_output), gradInput: unpack(layer.grad_input), gradWeight: unpack(layer.grad_weight),
+  };
+}
+
+export function read(): Content {
+  const element = document.getElementById("data");
+  return element ? JSON.parse(element.textContent ?? "") : lecture();
+}
+
+/** The lecture's example, for a page that was opened without any data: a picture of 3 x 3 and a filter of 2 x 2. */
+export function lecture(): Content {
+  const pack = (shape: number[], numbers: number[]): Packed => {
+    const bytes = new Uint8Array(new Float32Array(numbers).buffer);
+    return { shape, scale: null, data: btoa(String.fromCharCode(...bytes)) };
+  };
+  const axis = (size: number, kernel: number) => ({
+    size, kernel, output: size - kernel + 1, stride: 1, dilation: 1, padding: 0, flip: false,
+  });
+  return {
+    title: "the lecture's example",
+    layers: [
+      {
+        name: "3 x 3 picture, 2 x 2 filter", kind: "shared", n: 2, transposed: false, axes: [axis(1, 1), axis(3, 2), axis(3, 2)],
+        tile: [1, 1, 1], edges: [[0, 0]], in_channels: 1, out_channels: 1, all_in_channels: 1, all_out_channels: 1, batch: 1, note: "",
+        input: pack([1, 1, 3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]), weight: pack([1, 2, 2], [1, 2, 3, 4]), bias: null,
+        output: pack([1, 1, 2, 2], [37, 47, 67, 77]), grad_output: pack([1, 1, 2, 2], [1, 2, 3, 4]),
+        grad_input: pack([1, 1, 3, 3], [1, 4, 4, 6, 20, 16, 9, 24, 16]), grad_weight: pack([1, 2, 2], [37, 47, 67, 77]),
+      },
+    ],
+  };
+}
+
+/** A plane of numbers: one channel of one sample. */
+export function plane(numbers: Float64Array, sizes: Three, channels: number, sample: number, channel: number): Float64Array {
+  const size = count(sizes);
+  return numbers.subarray((sample * channels + channel) * size, (sample * channels + channel + 1) * size);
+}

@@ -1,0 +1,156 @@
+// A plane of numbers as a grid: painted on a canvas, walked over by pointer and arrow keys, with marks drawn on top.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { brief, colour, over, PALETTES, written } from "./numbers";
+import { useTheme } from "./theme";
+
+export interface Mark {
+  row: number;
+  column: number;
+  rows?: number;
+  columns?: number;
+  kind: "window" | "cell" | "term" | "hint";
+  ink?: string;
+}
+
+export interface GridProps {
+  name: string; // for who cannot see it, and for tests
+  title: string;
+  note?: string;
+  rows: number;
+  columns: number;
+  /** Null: nothing is there (a cell of the padding). */
+  value: (row: number, column: number) => number | null;
+  most: number; // the number that has the full colour
+  symbol?: (row: number, column: number) => string;
+  first?: [number, number]; // the index of the first row and column, where they are not 0
+  where?: (row: number, column: number) => string; // what a cell is called, where not by its row and column
+  marks?: Mark[];
+  at?: [number, number]; // the chosen cell
+  onPick?: (row: number, column: number) => void;
+  onEdit?: (row: number, column: number, value: number) => void;
+  width?: number; // of the room there is
+  largestCell?: number;
+}
+
+const TEXT = 27; // pixels that a cell with a number needs
+const GAP = 1;
+
+export function Grid(props: GridProps) {
+  const { rows, columns, value, most, symbol, marks = [], at, onPick, onEdit, first = [0, 0] } = props;
+  const theme = useTheme();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [hover, setHover] = useState<[number, number] | null>(null);
+  const [editing, setEditing] = useState<string | null>(null);
+  const room = props.width ?? 420;
+  const cell = Math.max(1, Math.min(props.largestCell ?? 46, Math.floor(room / Math.max(columns, rows * 0.8, 1))));
+  const [width, height] = [columns * cell, rows * cell];
+
+  useEffect(() => {
+    const element = canvas.current!;
+    const ratio = window.devicePixelRatio || 1;
+    element.width = width * ratio;
+    element.height = height * ratio;
+    const context = element.getContext("2d")!;
+    context.scale(ratio, ratio);
+    const palette = PALETTES[theme];
+    const gap = cell >= 6 ? GAP : 0;
+    context.fillStyle = palette.faint;
+    context.fillRect(0, 0, width, height);
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++) {
+        const number = value(row, column);
+        const [x, y] = [column * cell, row * cell];
+        const paint = number === null ? palette.zero : colour(palette, number, most);
+        context.fillStyle = `rgb(${paint})`;
+        context.fillRect(x + gap / 2, y + gap / 2, cell - gap, cell - gap);
+        if (number === null && cell >= 6) {
+          context.strokeStyle = palette.faint;
+          context.beginPath();
+          context.moveTo(x + 2, y + cell - 2);
+          context.lineTo(x + cell - 2, y + 2);
+          context.stroke();
+        }
+        if (cell < TEXT) continue;
+        context.fillStyle = over(paint);
+        const text = symbol ? symbol(row, column) : number === null ? "" : brief(number);
+        context.font = `${Math.min(14, cell * 0.36, (cell * 1.5) / Math.max(text.length, 3))}px ui-monospace, Menlo, Consolas, monospace`;
+        context.fillText(text, x + cell / 2, y + cell / 2);
+      }
+  });
+
+  const where = (event: PointerEvent): [number, number] => {
+    const box = canvas.current!.getBoundingClientRect();
+    const column = Math.floor(((event.clientX - box.left) / box.width) * columns);
+    const row = Math.floor(((event.clientY - box.top) / box.height) * rows);
+    return [Math.max(0, Math.min(rows - 1, row)), Math.max(0, Math.min(columns - 1, column))];
+  };
+  const point = (event: PointerEvent) => {
+    const place = where(event);
+    setHover(place);
+    if (onPick && (event.pointerType === "mouse" || event.buttons || event.type === "pointerdown")) onPick(...place);
+  };
+  const key = (event: KeyboardEvent) => {
+    if (editing !== null) return;
+    const [row, column] = at ?? [0, 0];
+    const step: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    if (step[event.key] && onPick) {
+      event.preventDefault();
+      event.stopPropagation();
+      const [down, right] = step[event.key];
+      onPick(Math.max(0, Math.min(rows - 1, row + down)), Math.max(0, Math.min(columns - 1, column + right)));
+    } else if (onEdit && /^[-0-9.]$/.test(event.key)) {
+      event.preventDefault();
+      setEditing(event.key);
+    }
+  };
+  const commit = () => {
+    const number = Number(editing);
+    if (at && onEdit && editing !== null && editing.trim() !== "" && Number.isFinite(number)) onEdit(...at, number);
+    setEditing(null);
+  };
+  const shown = hover ?? at ?? null;
+  const reading = shown && value(...shown);
+  const label = shown
+    ? `${props.where ? props.where(...shown) : `[${shown[0] + first[0]}, ${shown[1] + first[1]}]`}${reading === null ? ", nothing" : ` = ${written(reading as number)}`}`
+    : `${rows} × ${columns}`;
+  return (
+    <figure class="grid" data-grid={props.name}>
+      <figcaption>
+        <b>{props.title}</b>
+        {props.note && <span class="note">{props.note}</span>}
+      </figcaption>
+      <div
+        class={`cells ${onPick ? "live" : ""}`} style={{ width: `${width}px`, height: `${height}px` }} tabIndex={onPick ? 0 : -1}
+        role="img" aria-label={`${props.title}. ${label}`} onKeyDown={key} onPointerMove={point} onPointerDown={point}
+        onPointerLeave={() => setHover(null)} onDblClick={() => onEdit && at && setEditing("")}
+      >
+        <canvas ref={canvas} style={{ width: `${width}px`, height: `${height}px` }} />
+        {marks.map((mark, k) => (
+          <i
+            key={k} class={`mark ${mark.kind}`}
+            style={{
+              left: `${mark.column * cell}px`, top: `${mark.row * cell}px`, width: `${(mark.columns ?? 1) * cell}px`,
+              height: `${(mark.rows ?? 1) * cell}px`, ...(mark.ink ? { borderColor: mark.ink } : {}),
+            }}
+          />
+        ))}
+        {editing !== null && at && (
+          <input
+            class="edit" value={editing} ref={(element) => element?.focus()} aria-label="a new number"
+            style={{ left: `${at[1] * cell}px`, top: `${at[0] * cell}px`, width: `${Math.max(cell, 48)}px`, height: `${Math.max(cell, 24)}px` }}
+            onInput={(event) => setEditing(event.currentTarget.value)} onBlur={commit}
+            onKeyDown={(event) => {
+              event.stopPropagation();
+              if (event.key === "Enter") commit();
+              if (event.key === "Escape") setEditing(null);
+            }}
+          />
+        )}
+      </div>
+      <span class="reading">{label}</span>
+    </figure>
+  );
+}

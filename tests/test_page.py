@@ -1,0 +1,309 @@
+"""The page in a real browser: it loads without a network, answers pointer and keys, and its numbers are those of the maps."""
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import convarium as cv
+from convarium._look.page import page as make_page
+from family import random_case, seeds
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+SOURCES = Path(__file__).parent.parent / "page"
+BUILT = Path(cv.__file__).parent / "_look" / "page.html"
+in_browser = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Page:
+    """A page that is open, and what a reader does with it."""
+
+    def __init__(self, browser, path, size=(1280, 800), at="", **context):
+        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **context)
+        self.context.set_offline(True)
+        self.page = self.context.new_page()
+        self.errors = []
+        self.page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: request.url.startswith("file:") or self.errors.append(request.url))
+        self.page.goto(f"file://{path}{at}")
+
+    def view(self, name):
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
+    def choose(self, label, value):
+        choice = self.page.get_by_label(label, exact=True)
+        if choice.count() or value:  # there is no choice of one
+            choice.select_option(str(value))
+
+    def point(self, grid, row, column, rows, columns):
+        """Move the pointer over a cell of a grid of so many."""
+        cells = self.page.locator(f"[data-grid={grid}] .cells")
+        cells.scroll_into_view_if_needed()
+        box = cells.bounding_box()
+        self.page.mouse.move(
+            box["x"] + box["width"] * (column + 0.5) / columns, box["y"] + box["height"] * (row + 0.5) / rows
+        )
+
+    def total(self, name):
+        return float(self.page.locator(f"[data-sum={name}] output").get_attribute("data-total"))
+
+    def set(self, label, value):
+        self.page.get_by_label(label, exact=True).fill(str(value))
+
+    def close(self):
+        self.context.close()
+        assert not self.errors
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens a view's page, and at the end looks whether anything went wrong in it."""
+    pages = []
+
+    def open_(view, **options):
+        path = view if isinstance(view, Path) else view.html(tmp_path / f"look{len(pages)}.html")
+        pages.append(Page(browser, path, **options))
+        return pages[-1]
+
+    yield open_
+    for each in pages:
+        each.close()
+
+
+def plane(shape):
+    """Rows and columns that an array of positions is shown by."""
+    return (1, 1, *shape)[-2:]
+
+
+def spot(position):
+    return (0, 0, *position)[-2:]
+
+
+def drawn(array, rnd):
+    return tuple(int(rnd.integers(size)) for size in array.shape)
+
+
+SMALL = nn.Sequential(
+    nn.Conv2d(1, 3, 3, padding=1), nn.Tanh(), cv.nn.TiledConv2d(3, 2, 2, tile=2), nn.Tanh(),
+    cv.nn.LocalConv2d(2, 2, 2, input_size=(5, 5)),
+)  # fmt: skip
+
+
+@in_browser
+@pytest.mark.parametrize("seed", seeds(8, 60))
+def test_numbers_are_those_of_the_maps(seed, opened):
+    """Over the family: point at cells of all three maps, and read the sums."""
+    case = random_case(seed, torch.float64, (1, 2), least_batch=1, sharing=("shared", "tiled", "local")[seed % 3])
+    problem = case.problem()
+    view = cv.look(
+        case.random(case.weight_shape), case.random(case.input_shape), torch.randn(problem.output_shape).double(), **case.options
+    )  # fmt: skip
+    (trace,) = view.traces.values()
+    page, rnd, n = opened(view), np.random.default_rng(seed), problem.ndim
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    for _ in range(3):
+        sample, channel, *position = drawn(trace.output, rnd)
+        page.view("Forward")
+        page.choose("sample", sample)
+        page.choose("output channel", channel)
+        page.point("output", *spot(position), *plane(problem.output_size))
+        np.testing.assert_allclose(page.total("forward"), trace.output[(sample, channel, *position)], **close)
+        i, j = trace.edges[int(rnd.integers(len(trace.edges)))].tolist()
+        page.view("Input gradient")
+        page.choose("output channel", j)
+        page.choose("input channel", i)
+        _, _, *position = drawn(trace.grad_input, rnd)
+        page.point("gradInput", *spot(position), *plane(problem.input_size))
+        np.testing.assert_allclose(page.total("backward"), trace.grad_input[(sample, i, *position)], **close)
+        page.view("Filter gradient")
+        _, *place = drawn(trace.grad_weight, rnd)
+        (edge,) = np.flatnonzero((trace.edges == (i, j)).all(axis=1))
+        if max(problem.tile) > 1:
+            page.point("tile", *spot(place[:n]), *plane(problem.tile))
+        page.point("gradWeight", *spot(place[n:]), *plane(problem.kernel_size))
+        np.testing.assert_allclose(page.total("weight"), trace.grad_weight[(edge, *place)], **close)
+        assert page.page.locator(".check.wrong").count() == 0
+
+
+@in_browser
+def test_every_view_answers_pointer_and_keys(opened):
+    page = opened(cv.look(SMALL, torch.randn(2, 1, 6, 6)))
+    for layer, size in ((0, 6), (1, 5), (2, 4)):
+        page.choose("layer", layer)
+        page.view("Forward")
+        page.point("output", 0, 0, size, size)
+        first = page.total("forward")
+        page.page.locator("[data-grid=output] .cells").focus()
+        page.page.keyboard.press("ArrowRight")
+        assert page.total("forward") != first
+        for view, grid, name in (
+            ("Filter gradient", "gradWeight", "weight"),
+            ("Input gradient", "gradInput", "backward"),
+        ):
+            page.view(view)
+            page.page.locator(f"[data-grid={grid}] .cells").focus()
+            before = page.total(name)
+            page.page.keyboard.press("ArrowDown")
+            page.page.keyboard.press("ArrowRight")
+            assert page.total(name) != before
+        page.view("Matrix")
+        matrix = page.page.locator("[data-grid=matrix]")
+        matrix.locator(".cells").focus()
+        before = matrix.locator(".reading").inner_text()
+        page.page.keyboard.press("ArrowDown")
+        assert matrix.locator(".reading").inner_text() != before
+        page.view("Connections")
+        page.page.locator(".row .node.live").first.hover()
+        assert page.page.locator(".row .chosen").count() >= 2
+
+
+@in_browser
+def test_changes_are_followed(opened):
+    """Stride, padding, dilation and kind: what the page then computes is what the library does."""
+    layer, input = nn.Conv2d(2, 2, 3), torch.randn(1, 2, 9, 8)
+    page = opened(cv.look(layer, input))
+    for stride, padding, dilation in (((1, 2), (0, 1), (1, 1)), ((2, 2), (1, 2), (2, 1)), ((3, 1), (2, 0), (1, 3))):
+        for name, value in (("stride", stride), ("padding", padding), ("dilation", dilation)):
+            for direction in (0, 1):
+                page.set(f"{name}, direction {direction}", value[direction])
+        expected = cv.conv2d(input, layer.weight, layer.bias, stride, padding, dilation).detach()
+        rows, columns = expected.shape[2:]
+        for row, column in ((0, 0), (rows - 1, columns - 1)):
+            page.point("output", row, column, rows, columns)
+            assert page.total("forward") == pytest.approx(expected[0, 0, row, column].item(), abs=1e-4)
+    page.set("dilation, direction 0", 9)
+    assert "larger than the padded input" in page.page.locator(".message").inner_text()
+    page.page.get_by_role("button", name="as it was").click()
+    page.page.get_by_role("button", name="local", exact=True).click()
+    expected = layer(input).detach()
+    page.point("output", 2, 2, 7, 6)
+    assert page.total("forward") == pytest.approx(expected[0, 0, 2, 2].item(), abs=1e-4)  # untied: the same function
+    page.page.locator("[data-grid=kernel] .cells").focus()
+    page.page.keyboard.press("5")  # a number of its kernel, and of no other
+    page.page.keyboard.press("Enter")
+    changed = page.total("forward")
+    assert changed != pytest.approx(expected[0, 0, 2, 2].item(), abs=1e-4)
+    page.point("output", 2, 3, 7, 6)
+    assert page.total("forward") == pytest.approx(expected[0, 0, 2, 3].item(), abs=1e-4)
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (390, 800)], ids=["desk", "phone"])
+def test_both_themes_and_sizes_show_all(scheme, size, opened, tmp_path):
+    """Photographed into the folder that CONVARIUM_PICTURES names; nothing lies outside of the page's width."""
+    folder = Path(os.environ.get("CONVARIUM_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page = opened(cv.look(SMALL, torch.randn(1, 1, 6, 6)), size=size, color_scheme=scheme)
+    for view in ("Forward", "Filter gradient", "Input gradient", "Matrix", "Connections"):
+        page.view(view)
+        taken = page.page.screenshot(path=folder / f"{view.split()[0].lower()}-{scheme}-{size[0]}.png", full_page=True)
+        assert len(taken) > 10_000
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.page.emulate_media(media="print")
+    assert page.page.get_by_role("tab").first.is_hidden()
+
+
+@in_browser
+def test_the_tour_runs_in_the_lectures_order(opened, tmp_path):
+    path = tmp_path / "plain.html"
+    path.write_text(BUILT.read_text())  # without any data: the lecture's example
+    page = opened(path)
+    assert page.total("forward") in (37, 47, 67, 77)
+    page.page.get_by_role("button", name="Tour").click()
+    titles = []
+    for _ in range(60):
+        heading = page.page.locator(".tour h2").inner_text()
+        if heading not in titles:
+            titles.append(heading)
+        if page.page.locator(".tour .question").count() and page.page.locator(".tour p").count() == 1:
+            titles.append("asked")  # and not answered yet
+        page.page.keyboard.press("PageDown")
+    assert titles.index("asked") == titles.index("19. Which filter produced it?") + 1
+    assert [re.sub(r"^\d+\. ", "", t) for t in titles if t != "asked"][:4] == [
+        "A plane's track", "The discrete sum", "Two dimensions", "Hadamard product and sum",
+    ]  # fmt: skip
+    assert len(titles) == 21
+    page.page.keyboard.press("PageUp")
+    assert page.page.locator(".tour h2").inner_text() == "19. Which filter produced it?"
+    strided = opened(path, at="#stride")
+    assert strided.page.locator(".tour h2").inner_text() == "7. Stride, as one"
+    strided.point("output", 1, 1, 2, 2)
+    assert strided.total("forward") == sum(w * x for w, x in zip((1, 2, 3, 4), (13, 14, 18, 19), strict=True))
+
+
+@in_browser
+def test_names_are_text_and_nan_is_shown(opened):
+    model = nn.Sequential()
+    name = "</script><img src=x onerror=alert(1)>"
+    model.add_module(name, nn.Conv2d(1, 1, 2))
+    with torch.no_grad():
+        model[0].weight[0, 0, 0, 0] = torch.nan
+    view = cv.look(model, torch.randn(1, 1, 4, 4))
+    page = opened(view)
+    assert name in page.page.locator("h1").inner_text()
+    assert page.page.locator("img").count() == 0
+    page.point("output", 1, 1, 3, 3)
+    assert page.page.locator("[data-sum=forward] output").inner_text() == "NaN"
+
+
+@in_browser
+def test_a_real_layer_stays_usable(opened, tmp_path):
+    """64 channels of 112 x 112: below 5 MiB, and sums are whole though a part of the channels is shown."""
+    torch.manual_seed(0)
+    layer, input = nn.Conv2d(64, 64, 3, padding=1), torch.randn(2, 64, 112, 112)
+    view = cv.look(layer, input, torch.randn(2, 64, 112, 112))
+    page = opened(view)
+    assert (tmp_path / "look0.html").stat().st_size < 5 * 2**20
+    trace = view["Conv2d"]
+    page.point("output", 50, 60, 112, 112)
+    assert page.total("forward") == pytest.approx(trace.output[0, 0, 50, 60], abs=2e-3)
+    assert page.page.get_by_text("channels not shown").count() == 1
+    page.view("Matrix")
+    assert "a point stands for" in page.page.locator("[data-grid=matrix]").inner_text()
+
+
+def test_the_built_page_is_made_of_its_sources():
+    """``make page`` builds it anew."""
+    files = sorted(
+        (str(path.relative_to(SOURCES)), path) for path in [*(SOURCES / "src").rglob("*"), SOURCES / "package-lock.json"]
+        if path.is_file()
+    )  # fmt: skip
+    found = hashlib.sha256()
+    for name, path in files:
+        found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    assert f'content="{found.hexdigest()[:16]}"' in BUILT.read_text()
+    assert BUILT.stat().st_size < 2**18
+    assert not re.search(r"https?://(?!www\.w3\.org/)", BUILT.read_text())
+
+
+def test_bad_input_writes_nothing(tmp_path):
+    view = cv.look(torch.randn(1, 1, 2, dtype=torch.complex64), torch.randn(1, 1, 5, dtype=torch.complex64))
+    with pytest.raises(ValueError, match="html: conv1d computes with complex numbers"):
+        view.html(tmp_path / "look.html")
+    with pytest.raises(FileNotFoundError):
+        cv.look(torch.ones(1, 1, 2), torch.ones(1, 1, 5)).html(tmp_path / "nowhere" / "look.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_numbers_are_packed_as_fractions_of_the_largest():
+    traces = list(cv.look(nn.Conv2d(1, 1, 3), torch.randn(1, 1, 300, 300)).traces.values())
+    made = make_page(traces, "a title with <b>")
+    assert "<title>a title with &lt;b&gt; — convarium</title>" in made
+    assert '"scale":null' not in made.split('"data"')[1]
