@@ -103,8 +103,14 @@ export function lecture(): Content {
   };
 }
 
-/** A plane of numbers: one channel of one sample. */
+const planes = new WeakMap<Float64Array, Map<number, Float64Array>>();
+
+/** A plane of numbers: one channel of one sample; the same object each time, so that what is painted of it is known again. */
 export function plane(numbers: Float64Array, sizes: Three, channels: number, sample: number, channel: number): Float64Array {
-  const size = count(sizes);
-  return numbers.subarray((sample * channels + channel) * size, (sample * channels + channel + 1) * size);
+  let known = planes.get(numbers);
+  if (!known) planes.set(numbers, (known = new Map()));
+  const [size, index] = [count(sizes), sample * channels + channel];
+  let found = known.get(index);
+  if (!found) known.set(index, (found = numbers.subarray(index * size, (index + 1) * size)));
+  return found;
 }

@@ -30,6 +30,7 @@ export interface GridProps {
   onPick?: (row: number, column: number) => void;
   onEdit?: (row: number, column: number, value: number) => void;
   width?: number; // of the room there is
+  of?: unknown[]; // what is painted: it is painted anew when one of these is another; without, always
   largestCell?: number;
 }
 
@@ -79,7 +80,7 @@ export function Grid(props: GridProps) {
         context.font = `${Math.min(14, cell * 0.36, (cell * 1.5) / Math.max(text.length, 3))}px ui-monospace, Menlo, Consolas, monospace`;
         context.fillText(text, x + cell / 2, y + cell / 2);
       }
-  });
+  }, props.of && [...props.of, theme, cell, rows, columns, most, !symbol]);
 
   const where = (event: PointerEvent): [number, number] => {
     const box = canvas.current!.getBoundingClientRect();

@@ -45,12 +45,16 @@ export function Plane(props: PlaneProps) {
           ? (row, column) => (inside(row - up, column - left) ? symbolOf(letter, [row - up, column - left], symbols.n) : "0")
           : undefined
       }
-      marks={marks} first={[-up, -left]} width={props.width} at={props.at && [props.at[1] + up, props.at[2] + left]}
+      marks={marks} first={[-up, -left]} width={props.width} of={[numbers, depth, sizes, up, left]} at={props.at && [props.at[1] + up, props.at[2] + left]}
       onPick={onPick && ((row, column) => onPick(clamp(row, column)))}
       onEdit={onEdit && ((row, column, value) => inside(row - up, column - left) && onEdit(clamp(row, column), value))}
     />
   );
 }
+
+/** The width of each of so many planes beside the kernels; on a narrow page they lie below each other. */
+export const roomOf = (width: number, planes: number, most: number): number =>
+  width < 700 ? Math.min(width, most) : Math.min(most, (width - 265) / planes);
 
 /** Rows and columns of padding that windows reach into. */
 export function aroundOf(layer: Layer): [number, number, number, number] {

@@ -6,7 +6,7 @@ import {
   gradOutputPlane, gradOutputValue, inChannel, inPlace, inputPlane, inputValue, inSizes, outChannel, outPlace, outSizes, sum, weightTerms,
 } from "../layer";
 import { largest } from "../numbers";
-import { aroundOf, Kernel, Plane, Sum, type SumPart } from "../panels";
+import { aroundOf, Kernel, Plane, roomOf, Sum, type SumPart } from "../panels";
 import { selectKernel, selectOutput, selectTap } from "../selection";
 import { symbolOf } from "../symbols";
 import type { ViewProps } from "./maps";
@@ -38,7 +38,7 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
     return used && t.inside ? inputValue(layer, sample, t) * gradOutputValue(layer, sample, t) : null;
   };
   const choose = (s: Three) => select(selectOutput(layer, selection, s));
-  const room = Math.max(150, Math.min(360, (width - 280) / 3));
+  const room = roomOf(width, 3, 360);
   const index = weightAt(shapes, edge, kernel, tap);
   const shared = conv.tile.some((count, d) => count < shapes.output[d]);
   const [depthIn, depthOut] = layer.transposed

@@ -5,7 +5,7 @@ import { plane } from "../data";
 import { Grid, type Mark } from "../grid";
 import { biasAt } from "../layer";
 import { largest } from "../numbers";
-import { Plane, Sum, type SumPart } from "../panels";
+import { Plane, roomOf, Sum, type SumPart } from "../panels";
 import { selectInput, selectOutput } from "../selection";
 import { symbolOf } from "../symbols";
 import type { Tensors, ViewProps } from "./maps";
@@ -68,7 +68,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, tensor
     const t = met.get(flat([0, row, column], shapes.kernel));
     if (t) select({ ...selection, output: t.output, tap: t.tap });
   };
-  const room = Math.max(180, Math.min(440, (width - 250) / 2));
+  const room = roomOf(width, 2, 440);
   const at = input.slice(3 - layer.n).join(", ");
   const between = axes.some((axis) => axis.stride > 1);
   const mark: Mark[] = [{ row: chosen[1], column: chosen[2], kind: "cell" }];
@@ -89,7 +89,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, tensor
               }
             : undefined
         }
-        marks={[window, ...spots]} width={room}
+        marks={[window, ...spots]} width={room} of={[read, layer, depth]}
         where={(row, column) => {
           const s = placeOf(row, column);
           return s ? `[${s.slice(3 - layer.n).join(", ")}]` : "a zero put in";

@@ -5,7 +5,7 @@ import { plane } from "../data";
 import { biasAt } from "../layer";
 import { Grid } from "../grid";
 import { largest } from "../numbers";
-import { aroundOf, Kernel, Plane, Sum, windowMarks, type SumPart } from "../panels";
+import { aroundOf, Kernel, Plane, roomOf, Sum, windowMarks, type SumPart } from "../panels";
 import { selectInput, selectOutput, selectTap } from "../selection";
 import { symbolOf } from "../symbols";
 import type { Tensors, ViewProps } from "./maps";
@@ -31,7 +31,7 @@ export function Window({ layer, selection, select, edit, symbols, width, tensors
   const traced = written[flat(output, shapes.output)];
   if (layer.partial && !layer.changed)
     parts.push({ label: "channels not shown", always: true, value: traced - parts.reduce((a, part) => a + part.value, 0) });
-  const room = Math.max(180, Math.min(440, (width - 250) / 2));
+  const room = roomOf(width, 2, 440);
   const at = output.slice(3 - layer.n).join(", ");
   const tapOf = (row: number, column: number): Three => [tap[0], row, column];
   return (
