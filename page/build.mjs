@@ -42,4 +42,5 @@ const html = `<!doctype html>
 </html>
 `;
 writeFileSync(target, html);
+writeFileSync(join(here, "../docs/look.html"), html); // without data it is the lecture's example
 console.log(`${target}: ${(html.length / 1024).toFixed(0)} KiB`);

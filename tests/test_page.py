@@ -290,6 +290,7 @@ def test_the_built_page_is_made_of_its_sources():
         found.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     assert f'content="{found.hexdigest()[:16]}"' in BUILT.read_text()
     assert BUILT.stat().st_size < 2**18
+    assert (SOURCES.parent / "docs" / "look.html").read_text() == BUILT.read_text()
     assert not re.search(r"https?://(?!www\.w3\.org/)", BUILT.read_text())
 
 

@@ -37,7 +37,7 @@ export function App({ content }: { content: Content }) {
   const original = useMemo(() => (step === null ? spell(content.layers[number]) : STEPS[step].layer()), [content, number, step]);
   const [state, setState] = useState<{ of: Layer; layer: Layer; selection: Selection }>(() => ({ of: original, layer: original, selection: start(original) }));
   const [message, setMessage] = useState("");
-  const [symbols, setSymbols] = useState(false);
+  const [symbols, setSymbols] = useState(first >= 0 && !!STEPS[first].symbols);
   const [playing, setPlaying] = useState(false);
   const [width, setWidth] = useState(1200);
   const main = useRef<HTMLElement>(null);
@@ -56,6 +56,7 @@ export function App({ content }: { content: Content }) {
     setMessage("");
     setPlaying(false);
     if (next !== null) setView(STEPS[next].view);
+    setSymbols(next !== null && !!STEPS[next].symbols);
     history.replaceState(null, "", next === null ? `#${view}` : `#${STEPS[next].id}`);
   };
   const forth = () => {
@@ -158,6 +159,7 @@ export function App({ content }: { content: Content }) {
       <main ref={main} data-view={view}>
         <View
           layer={layer} selection={selection} select={select} symbols={{ on: symbols, n: layer.n }} width={width}
+          veiled={step !== null && !!STEPS[step].question && !asked}
           edit={(tensor, index, value) => follow(edited(layer, tensor, index, value))}
         />
       </main>

@@ -37,6 +37,11 @@ export interface GridProps {
 const TEXT = 27; // pixels that a cell with a number needs
 const GAP = 1;
 
+function write(context: CanvasRenderingContext2D, text: string, x: number, y: number, cell: number) {
+  context.font = `${Math.min(14, cell * 0.36, (cell * 1.5) / Math.max(text.length, 3))}px ui-monospace, Menlo, Consolas, monospace`;
+  context.fillText(text, x, y);
+}
+
 export function Grid(props: GridProps) {
   const { rows, columns, value, most, symbol, marks = [], at, onPick, onEdit, first = [0, 0] } = props;
   const theme = useTheme();
@@ -55,7 +60,7 @@ export function Grid(props: GridProps) {
     const context = element.getContext("2d")!;
     context.scale(ratio, ratio);
     const palette = PALETTES[theme];
-    const gap = cell >= 6 ? GAP : 0;
+    const gap = cell >= 12 ? GAP : 0;
     context.fillStyle = palette.faint;
     context.fillRect(0, 0, width, height);
     context.textAlign = "center";
@@ -67,7 +72,7 @@ export function Grid(props: GridProps) {
         const paint = number === null ? palette.zero : colour(palette, number, most);
         context.fillStyle = `rgb(${paint})`;
         context.fillRect(x + gap / 2, y + gap / 2, cell - gap, cell - gap);
-        if (number === null && cell >= 6) {
+        if (number === null && cell >= 4) {
           context.strokeStyle = palette.faint;
           context.beginPath();
           context.moveTo(x + 2, y + cell - 2);
@@ -76,9 +81,12 @@ export function Grid(props: GridProps) {
         }
         if (cell < TEXT) continue;
         context.fillStyle = over(paint);
-        const text = symbol ? symbol(row, column) : number === null ? "" : brief(number);
-        context.font = `${Math.min(14, cell * 0.36, (cell * 1.5) / Math.max(text.length, 3))}px ui-monospace, Menlo, Consolas, monospace`;
-        context.fillText(text, x + cell / 2, y + cell / 2);
+        const name = symbol?.(row, column);
+        const text = number === null ? "" : brief(number);
+        // a name alone, a number alone, or the name with its number below
+        const both = name !== undefined && text !== "" && cell >= 40;
+        write(context, both || name === undefined ? text : name, x + cell / 2, y + cell * (both ? 0.69 : 0.5), cell);
+        if (both) write(context, name, x + cell / 2, y + cell * 0.32, cell);
       }
   }, props.of && [...props.of, theme, cell, rows, columns, most, !symbol]);
 
@@ -118,7 +126,7 @@ export function Grid(props: GridProps) {
     ? `${props.where ? props.where(...shown) : `[${shown[0] + first[0]}, ${shown[1] + first[1]}]`}${reading === null ? ", nothing" : ` = ${written(reading as number)}`}`
     : `${rows} × ${columns}`;
   return (
-    <figure class="grid" data-grid={props.name}>
+    <figure class="grid" data-grid={props.name} style={{ maxWidth: `${Math.max(width, 215)}px` }}>
       <figcaption>
         <b>{props.title}</b>
         {props.note && <span class="note">{props.note}</span>}

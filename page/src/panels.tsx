@@ -130,8 +130,9 @@ export interface SumPart {
 }
 
 /** A sum, part by part, and what the library gave. */
-export function Sum({ name, left, parts, total, traced }: {
+export function Sum({ name, left, parts, total, traced, equation }: {
   name: string;
+  equation?: string; // between symbols
   left: string;
   parts: SumPart[];
   total: number;
@@ -144,6 +145,7 @@ export function Sum({ name, left, parts, total, traced }: {
     (Number.isNaN(total) && Number.isNaN(traced));
   return (
     <div class="sum" data-sum={name}>
+      {equation && <span class="equation">{equation}</span>}
       <span class="left">{left} =</span>
       {shown.map((part, k) => (
         <span key={k}>

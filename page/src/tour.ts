@@ -11,6 +11,7 @@ export interface Step {
   formula?: string;
   question?: string; // asked first, answered by the text
   view: ViewName;
+  symbols?: boolean; // cells by their names
   layer: () => Layer;
 }
 
@@ -36,7 +37,7 @@ export const STEPS: Step[] = [
     layer: () => make({ input: [3, 4], kernel: [2, 2] }),
   },
   {
-    id: "hadamard", title: "Hadamard product and sum", view: "forward",
+    id: "hadamard", symbols: true, title: "Hadamard product and sum", view: "forward",
     text: "One output: the window and the kernel are multiplied entry by entry, and the sum of the product's entries is the output. The same as laying both out as vectors and taking their dot product.",
     formula: "(a b; c d) ⊙ (e f; g h) → ae + bf + cg + dh", layer: picture,
   },
@@ -95,21 +96,21 @@ export const STEPS: Step[] = [
     layer: () => make({ input: [9, 9], kernel: [3, 3], weights: [1, 2, 1, 2, 4, 2, 1, 2, -1] }),
   },
   {
-    id: "example", title: "The example: forward", view: "forward", text: "Picture X of 3 × 3, filter F of 2 × 2, no padding: four outputs.",
+    id: "example", symbols: true, title: "The example: forward", view: "forward", text: "Picture X of 3 × 3, filter F of 2 × 2, no padding: four outputs.",
     formula: "o₁₁ = F₁₁x₁₁ + F₁₂x₁₂ + F₂₁x₂₁ + F₂₂x₂₂", layer: picture,
   },
   {
-    id: "filter-gradient", title: "The gradient of the filter", view: "filter",
+    id: "filter-gradient", symbols: true, title: "The gradient of the filter", view: "filter",
     text: "Each weight was used at every position: its gradient adds up, over these, what it met times the gradient of what came of it. All four together are a convolution of X with the gradient.",
     formula: "∂L/∂F₁₁ = ∂o₁₁x₁₁ + ∂o₁₂x₁₂ + ∂o₂₁x₂₁ + ∂o₂₂x₂₂", layer: picture,
   },
   {
-    id: "input-gradient", title: "The gradient of the input", view: "input",
+    id: "input-gradient", symbols: true, title: "The gradient of the input", view: "input",
     text: "Each input was read by up to four outputs, each through another weight: its gradient adds these up. In the middle there are four terms, in the corners one.",
     formula: "∂L/∂x₂₂ = ∂o₁₁F₂₂ + ∂o₁₂F₂₁ + ∂o₂₁F₁₂ + ∂o₂₂F₁₁", layer: picture,
   },
   {
-    id: "which-filter", title: "Which filter produced it?", view: "input",
+    id: "which-filter", symbols: true, title: "Which filter produced it?", view: "input",
     question: "The gradient of the input is itself a convolution of the padded gradient with a filter. Which filter is it?",
     text: "F turned by 180°: first its last weight. The gradient needs a frame of zeros, kernel less one wide (the slides say half of the kernel, which only agrees at 2 × 2).",
     formula: "∂L/∂X = (∂L/∂o)ₚ ∗ (F₂₂ F₂₁; F₁₂ F₁₁)", layer: picture,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ._files import atomic
 from ._look import capture
-from ._look.page import page
+from ._look.page import page as make_page
 from ._look.trace import Terms, Trace
 from ._spec.shown import shown
 
@@ -38,21 +38,26 @@ class View:
         return self.traces[name]
 
     def html(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
-        """Write a page of all traces: one file that opens in any browser, without a network. Returns its path.
+        """Write a page of all traces: one file that opens in any browser, without a network.
 
         Args:
             path: where to write it; what was there is replaced once the page is whole.
             title: what the page calls itself; default: the names of the layers.
 
+        Returns:
+            The path.
+
         Raises:
             ValueError: numbers that are complex, or more than three directions.
             OSError: the system does not let us write there.
         """
-        traces = list(self.traces.values())
-        made = page(traces, title or ", ".join(self.traces))
         target = Path(path)
-        atomic.replace(target, made.encode("utf-8"))
+        atomic.replace(target, self.page(title).encode("utf-8"))
         return target
+
+    def page(self, title: str | None = None) -> str:
+        """The page of :meth:`html`, as text."""
+        return make_page(list(self.traces.values()), title or ", ".join(self.traces))
 
     def __repr__(self) -> str:
         return f"View({', '.join(self.traces)})"

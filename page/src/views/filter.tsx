@@ -8,7 +8,7 @@ import {
 import { largest } from "../numbers";
 import { aroundOf, Kernel, Plane, roomOf, Sum, type SumPart } from "../panels";
 import { selectKernel, selectOutput, selectTap } from "../selection";
-import { symbolOf } from "../symbols";
+import { equationOf, symbolOf } from "../symbols";
 import type { ViewProps } from "./maps";
 
 export function FilterGradient({ layer, selection, select, edit, symbols, width }: ViewProps) {
@@ -103,7 +103,16 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
         )}
       </div>
       <Sum
-        name="weight" left={`∂F[${tap.slice(3 - layer.n).join(", ")}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
+        name="weight"
+        equation={
+          symbols.on
+            ? equationOf(
+                symbolOf("∂F", tap, layer.n),
+                terms.filter((t) => t.inside).map((t) => [symbolOf("∂o", outPlace(layer, t), layer.n), symbolOf("x", inPlace(layer, t), layer.n)]),
+              )
+            : undefined
+        }
+        left={`∂F[${tap.slice(3 - layer.n).join(", ")}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
         traced={layer.changed ? null : layer.gradWeight[index]}
       />
     </div>

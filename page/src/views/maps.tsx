@@ -14,6 +14,7 @@ export interface ViewProps {
   edit: (tensor: "input" | "weight" | "gradOutput", index: number, value: number) => void;
   symbols: Symbols;
   width: number;
+  veiled: boolean; // a question is open: the answer is not shown
 }
 
 /** What a map reads and gives, and how these are called. */

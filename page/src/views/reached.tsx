@@ -7,10 +7,10 @@ import { biasAt } from "../layer";
 import { largest } from "../numbers";
 import { Plane, roomOf, Sum, type SumPart } from "../panels";
 import { selectInput, selectOutput } from "../selection";
-import { symbolOf } from "../symbols";
+import { equationOf, symbolOf } from "../symbols";
 import type { Tensors, ViewProps } from "./maps";
 
-export function Reached({ layer, selection, select, edit, symbols, width, tensors }: ViewProps & { tensors: Tensors }) {
+export function Reached({ layer, selection, select, edit, symbols, width, veiled, tensors }: ViewProps & { tensors: Tensors }) {
   const { conv, shapes } = layer;
   const [i, j] = conv.edges[selection.edge];
   const { input, sample } = selection;
@@ -107,9 +107,9 @@ export function Reached({ layer, selection, select, edit, symbols, width, tensor
       <div class="column">
         <span class="operator">⊙</span>
         <Grid
-          name="turned" title={one ? "Kernel, turned by 180°" : "The weights that met it, turned"} rows={shapes.kernel[1]} width={190}
-          columns={shapes.kernel[2]} most={largest(layer.weight)} value={weightAtCell} at={[chosen[1], chosen[2]]} marks={mark}
-          symbol={symbols.on ? (row, column) => symbolOf("F", turned([0, row, column]), layer.n) : undefined} onPick={pickTerm}
+          name="turned" title={veiled ? "Which filter?" : one ? "Kernel, turned by 180°" : "The weights that met it, turned"} rows={shapes.kernel[1]} width={190}
+          columns={shapes.kernel[2]} most={largest(layer.weight)} value={veiled ? () => null : weightAtCell} at={[chosen[1], chosen[2]]} marks={mark}
+          symbol={veiled ? () => "?" : symbols.on ? (row, column) => symbolOf("F", turned([0, row, column]), layer.n) : undefined} onPick={pickTerm}
         />
         <span class="operator">=</span>
         <Grid
@@ -117,10 +117,10 @@ export function Reached({ layer, selection, select, edit, symbols, width, tensor
           largestCell={symbols.on ? 58 : 46} most={largest(read) * largest(layer.weight)}
           value={(row, column) => {
             const t = met.get(flat([0, row, column], shapes.kernel));
-            return t ? read[flat(t.output, shapes.output)] * weightOf(t) : null;
+            return t && !veiled ? read[flat(t.output, shapes.output)] * weightOf(t) : null;
           }}
           symbol={
-            symbols.on
+            symbols.on && !veiled
               ? (row, column) => {
                   const t = met.get(flat([0, row, column], shapes.kernel));
                   return t ? `${symbolOf(tensors.sourceLetter, t.output, layer.n)}${symbolOf("F", t.tap, layer.n)}` : "0";
@@ -137,7 +137,18 @@ export function Reached({ layer, selection, select, edit, symbols, width, tensor
         letter={tensors.resultLetter} symbols={symbols} onPick={(h) => select(selectInput(layer, selection, h))}
       />
       <Sum
-        name={tensors.map} left={`${tensors.resultLetter}[${at}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
+        name={tensors.map}
+        equation={
+          symbols.on && !veiled
+            ? equationOf(
+                symbolOf(tensors.resultLetter, input, layer.n),
+                termsOfInput(conv, selection.edge, input).map((t) => [
+                  symbolOf(tensors.sourceLetter, t.output, layer.n), symbolOf("F", t.tap, layer.n),
+                ]),
+              )
+            : undefined
+        }
+        left={`${tensors.resultLetter}[${at}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
         traced={layer.changed ? null : traced}
       />
     </div>

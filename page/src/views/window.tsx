@@ -7,7 +7,7 @@ import { Grid } from "../grid";
 import { largest } from "../numbers";
 import { aroundOf, Kernel, Plane, roomOf, Sum, windowMarks, type SumPart } from "../panels";
 import { selectInput, selectOutput, selectTap } from "../selection";
-import { symbolOf } from "../symbols";
+import { equationOf, symbolOf } from "../symbols";
 import type { Tensors, ViewProps } from "./maps";
 
 export function Window({ layer, selection, select, edit, symbols, width, tensors }: ViewProps & { tensors: Tensors }) {
@@ -77,7 +77,18 @@ export function Window({ layer, selection, select, edit, symbols, width, tensors
         letter={tensors.resultLetter} symbols={symbols} onPick={(s) => select(selectOutput(layer, selection, s))}
       />
       <Sum
-        name={tensors.map} left={`${tensors.resultLetter}[${at}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
+        name={tensors.map}
+        equation={
+          symbols.on
+            ? equationOf(
+                symbolOf(tensors.resultLetter, output, layer.n),
+                termsOfOutput(conv, selection.edge, output)
+                  .filter((t) => t.inside)
+                  .map((t) => [symbolOf("F", t.tap, layer.n), symbolOf(tensors.sourceLetter, t.input, layer.n)]),
+              )
+            : undefined
+        }
+        left={`${tensors.resultLetter}[${at}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
         traced={layer.changed ? null : traced}
       />
     </div>

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from . import calibrate, evaluate, explain, graph, plan, predict, train
+from . import calibrate, evaluate, explain, graph, look, plan, predict, train
 
 app = typer.Typer(
     name="convarium",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("look")(look.look)
 app.command("plan")(plan.plan)
 app.command("explain")(explain.explain)
 app.command("graph", context_settings={"ignore_unknown_options": True})(graph.graph)  # --with is one of its words

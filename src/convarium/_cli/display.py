@@ -76,7 +76,8 @@ class Json:
             "learning_rates": FAIRNESS,
             "table": [dataclasses.asdict(row) for row in rows_],
             "verdicts": verdicts(rows_),
-            "pictures": pictures,
+            "pictures": [name for name in pictures if name.endswith(".png")],
+            "page": "look.html",
         }
         print(json.dumps(value, indent=2))
 
@@ -232,6 +233,7 @@ def contents(pictures: list[str]) -> list[tuple[str, str]]:
     what = {
         "curves-and-kernels.png": "learning curves, learned kernels",
         "accuracy-parameters.png": "accuracy against parameters",
+        "look.html": "look inside: learned kernels, test images and the loss's gradients, in a browser",
     }
     return [
         *((name, what[name]) for name in pictures),

@@ -149,7 +149,7 @@ def train(
 def _train(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> None:
     import torch
 
-    from .._train import compare, pictures, prepare
+    from .._train import compare, inside, pictures, prepare
     from .._train.run_folder import RunFolder, check_free
     from . import display
 
@@ -170,7 +170,7 @@ def _train(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> 
                 compare.Compare(config, samples, folder, stop.here).run(watch)
                 seconds = time.perf_counter() - started
                 show.note("drawing the pictures")
-                names = pictures.write(folder)
+                names = [*pictures.write(folder), inside.write(folder)]
             folder.finish()
         except Stopped as stopped:
             total, missing = len(folder.planned()), len(folder.missing())
