@@ -87,11 +87,11 @@ def test_public_names_are_these():
     assert set(cv.matrix.__all__) == {"Tables", "col2im", "conv_matrix", "im2col", "tables"}
     assert set(cv.__all__) == {
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
-        "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "Terms", "Trace", "View",
+        "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "Shapes", "Terms", "Trace", "View",
             "choose_method", "convolve",
         "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "grad", "look",
             "matrix", "memory_stats", "models",
-        "nn", "weighted_average",
+        "nn", "shapes", "weighted_average",
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from ._spec.channels import ChannelGraph
 from ._spec.stack import ChannelStack
 from .design import BlockDesign, design_block
 from .functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .looking import Terms, Trace, View, look
+from .looking import Shapes, Terms, Trace, View, look, shapes
 from .planning import Plan, engines, plan1d, plan2d, plan3d
 from .signal import FunctionConvolution, choose_method, convolve, convolve_functions, correlate, weighted_average
 
@@ -24,6 +24,7 @@ __all__ = [
     "ChannelStack",
     "FunctionConvolution",
     "Plan",
+    "Shapes",
     "Terms",
     "Trace",
     "View",
@@ -49,5 +50,6 @@ __all__ = [
     "plan1d",
     "plan2d",
     "plan3d",
+    "shapes",
     "weighted_average",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from torch import Tensor, nn
 from ._files import atomic
 from ._look import capture
 from ._look.page import page as make_page
+from ._look.shapes import Shapes
+from ._look.shapes import shapes as find_shapes
 from ._look.trace import Terms, Trace
 from ._spec.shown import shown
 
-__all__ = ["Terms", "Trace", "View", "look"]
+__all__ = ["Shapes", "Terms", "Trace", "View", "look", "shapes"]
 
 
 class View:
@@ -100,3 +103,35 @@ def look(model: nn.Module | Tensor, input: Tensor, grad_output: Tensor | None = 
     if arguments:
         raise TypeError(f"look: {sorted(arguments)[0]} is the layer's own; it is only given with a bare weight")
     return View(capture.of_model("look", model, input, grad_output))
+
+
+def shapes(model: nn.Module, input_size: Sequence[int], engine: str = "auto") -> Shapes:
+    """A model layer by layer, from shapes alone: sizes, receptive fields, coverage and costs.
+
+    Nothing is computed. The table goes on up to the layer that does not fit, and says which argument would make it fit.
+
+    Args:
+        model: any module with convolutions in a chain or branches, that takes one tensor.
+        input_size: ``(channels, *size)``, without a batch.
+        engine: for torch's own layers, the engine that would run them as one of ours.
+
+    Returns:
+        A :class:`Shapes`: printing it shows the table, its rows are data. ``sees`` is the size of the receptive field, ``step``
+        how far those of neighbours lie apart, ``from`` where the first one begins (less than 0: in the padding), ``covered`` how
+        many windows each place is in, away from borders: where that varies (``1-2``), the stride does not divide the kernel, and
+        a checkerboard shows. One number stands for all directions that have the same.
+
+    Raises:
+        TypeError: ``model`` is no module.
+        ValueError: a layer has no shape before its first input.
+
+    Examples:
+        >>> import torch, convarium as cv
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, stride=2), torch.nn.Flatten(), torch.nn.Linear(100, 10))
+        >>> found = cv.shapes(model, (1, 9, 9))
+        >>> found.rows[0].output
+        (1, 4, 4, 4)
+        >>> print(found.error)
+        2: Linear: reads 100 features, but (1, 64) has 64; in_features=64 would fit
+    """
+    return find_shapes("shapes", model, input_size, engine)

@@ -43,7 +43,7 @@ def of_model(call: str, model: nn.Module, input: Any, grad_output: Any) -> list[
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise ValueError(f"{call}: {type(model).__name__} has no shape before its first input; call it once")
     seen: list[Seen] = []
-    with _as_it_was(model), torch.enable_grad():
+    with as_it_was(model), torch.enable_grad():
         with _watched(model, seen):
             result = model(input.detach().clone().requires_grad_())
         if not seen:
@@ -52,7 +52,7 @@ def of_model(call: str, model: nn.Module, input: Any, grad_output: Any) -> list[
     traces = []
     for each, gradient in zip(seen, gradients, strict=True):
         assert each.layer is not None
-        found = _call(each.layer, tuple(each.input.shape), tuple(each.output.shape))
+        found = call_of(each.layer, tuple(each.input.shape), tuple(each.output.shape))
         traces.append(_trace(each, found, each.layer.weight, each.layer.bias, gradient))
     return traces
 
@@ -79,22 +79,30 @@ def of_weight(call: str, weight: Any, input: Any, grad_output: Any, arguments: d
     return _trace(Seen(f"conv{n}d", None, input, output), made, weight, bias, gradient)
 
 
-def _call(layer: nn.Module, input: tuple[int, ...], output: tuple[int, ...]) -> Call:
+def is_convolution(module: nn.Module) -> bool:
+    """Whether it is a layer that is traced: one of ours or of torch's."""
+    return isinstance(module, (Layer, *PLAIN, *TRANSPOSED))
+
+
+def call_of(layer: nn.Module, input: tuple[int, ...], output: tuple[int, ...] | None) -> Call:
+    """The layer's call on an input of this shape; ``output`` is the shape that a transposed one gave (None: its own)."""
     assert isinstance(layer, (Layer, *PLAIN, *TRANSPOSED))
     assert isinstance(layer.weight, Tensor)
     n, name = len(layer.kernel_size), type(layer).__name__
     shapes = (input, tuple(layer.weight.shape), None)
     channels, flip = getattr(layer, "channels", None), getattr(layer, "flip", False)
-    if _is_transposed(layer):  # the output's size may have been given with the call
+    if is_transposed(layer):  # the output's size may have been given with the call
+        extra, size = (layer.output_padding, None) if output is None else (0, output[-n:])
         return calls.transposed(
-            name, n, *shapes, layer.stride, layer.padding, 0, layer.groups, layer.dilation, channels, flip, output[-n:]
+            name, n, *shapes, layer.stride, layer.padding, extra, layer.groups, layer.dilation, channels, flip, size
         )
     return calls.convolution(
         name, n, *shapes, layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode, channels, flip
     )
 
 
-def _is_transposed(layer: nn.Module | None) -> bool:
+def is_transposed(layer: nn.Module | None) -> bool:
+    """Whether it is the transpose of a convolution."""
     return isinstance(layer, (*TRANSPOSED, Transposed))
 
 
@@ -104,7 +112,7 @@ def _trace(seen: Seen, call: Call, weight: Tensor, bias: Tensor | None, gradient
     input, output, gradient = (t if t.ndim == n + 2 else t.unsqueeze(0) for t in tensors)
     weight, signal = weight.detach(), input if call.mode is None else pad(input, call.pads, call.mode)
     bare = replace(call, mode=None)  # of the padded input
-    if transposed := _is_transposed(seen.layer):
+    if transposed := is_transposed(seen.layer):
         grad_input = apply.convolve(bare, gradient, _conjugate(weight), None, engine)
         grad_weight = apply.grad_weight(bare, gradient, _conjugate(input), engine)
     else:
@@ -156,7 +164,7 @@ def _gradients(call: str, result: Any, outputs: list[Tensor], grad_output: Any) 
 
 
 @contextlib.contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
+def as_it_was(model: nn.Module) -> Iterator[None]:
     """The model evaluates, so that no running average moves and nothing is dropped; afterwards it is as it was."""
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -183,7 +191,7 @@ def _watched(model: nn.Module, seen: list[Seen]) -> Iterator[None]:
         hooks.append(layer.register_forward_hook(hook, with_kwargs=True))
 
     for name, layer in model.named_modules():
-        if isinstance(layer, (Layer, *PLAIN, *TRANSPOSED)):
+        if is_convolution(layer):
             watch(name or type(layer).__name__, layer)
     try:
         yield

@@ -120,7 +120,7 @@ def read_image(path: Path, trained: Trained, invert: str = "auto") -> Reading:
     steps = [f"{raw.shape[1]} x {raw.shape[2]} {'grey' if raw.shape[0] == 1 else 'colour'}"]
     if raw.shape[0] != card.channels:
         steps.append("made grey" if card.channels == 1 else "grey in three channels")
-    size = _shown(task, trained)
+    size = shown_size(task, trained.run)
     if tuple(image.shape[1:]) != size:
         steps.append(f"resized to {size[0]} x {size[1]}")
     image = resize(image[None].contiguous(), size)
@@ -134,8 +134,9 @@ def read_image(path: Path, trained: Trained, invert: str = "auto") -> Reading:
     return Reading(image, tuple(steps))
 
 
-def _shown(task: str, trained: Trained) -> tuple[int, int]:
-    card = trained.run.card
+def shown_size(task: str, run: RunFolder) -> tuple[int, int]:
+    """The size of what a network of this task is shown."""
+    card = run.card
     blank = Samples(torch.zeros(2, card.channels, *card.size), torch.tensor([0, 1]), card.names, "")
     return TASKS[task].compose(blank, 1, torch.Generator()).size
 
