@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ._files import atomic
-from ._look import capture
+from ._look import capture, trace_figure, trace_text
 from ._look.page import page as make_page
 from ._look.shapes import Shapes
 from ._look.shapes import shapes as find_shapes
@@ -61,6 +61,63 @@ class View:
     def page(self, title: str | None = None) -> str:
         """The page of :meth:`html`, as text."""
         return make_page(list(self.traces.values()), title or ", ".join(self.traces))
+
+    def text(self, name: str | None = None, output: Sequence[int] | None = None) -> str:
+        """One cell of the output, the gradient of one weight and of one cell of the input, each with its products.
+
+        Args:
+            name: of a layer; default: each in turn.
+            output: sample, channel and position of the cell; default: the middle of the first channel of the first sample.
+
+        Raises:
+            KeyError: no layer of this name has run.
+            ValueError: the output has no such cell.
+
+        Examples:
+            >>> import torch, convarium as cv
+            >>> weight, input = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 4.0, 5.0]]])
+            >>> print(cv.look(weight, input).text())
+            conv1d: shared convolution, kernel 2
+            input (1, 1, 3) -> output (1, 1, 2)
+            <BLANKLINE>
+            output[0, 0, 0], (sample, channel, *position)
+              input channel 0: 11
+                window    kernel    product
+                3 4       1 2       3 8
+              together 11
+            <BLANKLINE>
+            gradient of weight[0], from channel 0 to 0 of the convolution, kernel [0] of the tile, tap [1]
+              input times gradient of the output, added over the 2 positions that share it and 1 samples
+                4 * 1 = 4
+                5 * 1 = 5
+              together 9
+            <BLANKLINE>
+            gradient of input[0, 0, 1], of all outputs that have read it
+              gradient of the output times weight
+                1 * 2 = 2
+                1 * 1 = 1
+              together 3
+        """
+        return "\n\n".join(trace_text.text(self[each], output) for each in ([name] if name else self.traces))
+
+    def figure(self, kind: str, name: str | None = None, output: Sequence[int] | None = None) -> Any:
+        """A figure for print: ``savefig`` writes it as SVG, PDF or PNG.
+
+        Args:
+            kind: ``"forward"``, ``"weight_grad"``, ``"input_grad"``: a map, with the cell that is taken apart; ``"matrix"``:
+                the convolution as a matrix, with its row and column; ``"connections"``: positions as shared, tiled and local.
+            name: of a layer; default: the first.
+            output: as in :meth:`text`.
+
+        Returns:
+            A ``matplotlib.figure.Figure``.
+
+        Raises:
+            KeyError: no layer of this name has run.
+            ValueError: another kind, complex numbers, a cell that reads nothing, or a matrix too large to draw.
+            MissingExtra: matplotlib is not installed.
+        """
+        return trace_figure.figure(self[name or next(iter(self.traces))], kind, output)
 
     def __repr__(self) -> str:
         return f"View({', '.join(self.traces)})"
