@@ -89,6 +89,20 @@ export function App({ content }: { content: Content }) {
     return () => window.removeEventListener("keydown", key);
   });
   useEffect(() => {
+    if (window.parent === window) return; // in a notebook, what is looked at can be read from there
+    const [i, j] = layer.conv.edges[selection.edge];
+    const own = (at: number[]) => at.slice(3 - layer.n);
+    window.parent.postMessage(
+      {
+        convarium: {
+          layer: layer.name, view, sample: selection.sample, in_channel: i, out_channel: j, output: own(selection.output),
+          tap: own(selection.tap), input: own(selection.input),
+        },
+      },
+      "*",
+    );
+  }, [layer, selection, view]);
+  useEffect(() => {
     if (!playing) return;
     const timer = setInterval(() => setState((old) => ({ ...old, selection: advance(old.layer, old.selection, view) })), 450);
     return () => clearInterval(timer);

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ._files import atomic
-from ._look import capture, trace_figure, trace_text
+from ._look import capture, notebook, trace_figure, trace_text
 from ._look.page import page as make_page
 from ._look.shapes import Shapes
 from ._look.shapes import shapes as find_shapes
@@ -118,6 +118,21 @@ class View:
             MissingExtra: matplotlib is not installed.
         """
         return trace_figure.figure(self[name or next(iter(self.traces))], kind, output)
+
+    def widget(self, title: str | None = None) -> Any:
+        """The page as a widget for Jupyter, VS Code, Colab or marimo (a view also shows itself there).
+
+        Returns:
+            An ``anywidget.AnyWidget``. Its trait ``selection`` says what the reader looks at: ``layer``, ``view``, ``sample``,
+            ``in_channel``, ``out_channel``, ``output``, ``tap`` and ``input``, places of the convolution.
+
+        Raises:
+            MissingExtra: anywidget is not installed.
+        """
+        return notebook.widget(self.page(title))
+
+    def _repr_html_(self) -> str:
+        return notebook.frame(self.page())
 
     def __repr__(self) -> str:
         return f"View({', '.join(self.traces)})"
