@@ -18,7 +18,8 @@ HOST = """
 <!doctype html><div id="place"></div><script type="module">
 const values = JSON.parse(decodeURIComponent(atob("%s")));
 const model = {
-  get: (name) => values[name], set: (name, value) => (values[name] = value), save_changes: () => (window.saved = values.selection),
+  get: (name) => values[name], set: (name, value) => (values[name] = value),
+  save_changes: () => (window.saved = values.selection),
 };
 const made = await import(URL.createObjectURL(new Blob([%s], { type: "text/javascript" })));
 window.forget = made.default.render({ model, el: document.getElementById("place") });

@@ -1,5 +1,6 @@
 """The table of a model: receptive fields against gradients, costs against torch's counters, and what does not fit."""
 
+import io
 import json
 import random
 
@@ -114,6 +115,17 @@ def test_coverage_shows_a_checkerboard():
     assert covers(nn.Conv1d(1, 1, 2, stride=3), 20) == ((0, 1),)
     assert covers(nn.ConvTranspose1d(1, 1, 3, stride=2), 10) == ((1, 2),)
     assert covers(nn.ConvTranspose1d(1, 1, 4, stride=2), 10) == ((2, 2),)
+
+
+def test_coverage_as_a_heatmap():
+    found = cv.shapes(nn.Sequential(nn.Conv2d(1, 1, 3, stride=2), nn.ReLU(), nn.Conv2d(1, 1, (1, 2))), (1, 9, 7))
+    figure = found.figure()
+    input = torch.ones(1, 1, 9, 7, requires_grad=True)
+    (counts,) = torch.autograd.grad(F.conv2d(input, torch.ones(1, 1, 3, 3), stride=2).sum(), input)
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), counts[0, 0])
+    figure.savefig(io.BytesIO(), format="svg")
+    with pytest.raises(ValueError, match="figure: there is no convolution to draw"):
+        cv.shapes(nn.Flatten(), (1, 3)).figure()
 
 
 @pytest.mark.parametrize(

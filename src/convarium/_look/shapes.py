@@ -23,7 +23,7 @@ from .._spec.call import Call
 from .._spec.geometry import Axis
 from .._spec.problem import Problem
 from .._spec.shown import shown
-from . import capture
+from . import capture, coverage_figure
 from .fields import Fields, directions, each, own, reached, union, whole, window
 
 POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
@@ -45,9 +45,9 @@ class Row:
     padding: tuple[tuple[int, int], ...] | None = None
     dilation: tuple[int, ...] | None = None
     field: Fields | None = None
-    covers: tuple[tuple[int, int], ...] | None = (
-        None  # windows that a place is in, the fewest and the most, away from borders
-    )
+    # in each direction, the windows that each place is in; and of these, away from borders, the fewest and the most
+    counts: tuple[tuple[int, ...], ...] | None = None
+    covers: tuple[tuple[int, int], ...] | None = None
     parameters: int = 0
     multiply_adds: int = 0
     engine: str | None = None
@@ -88,6 +88,7 @@ class Shapes:
         rows = []
         for row in self.rows:
             found = asdict(row)
+            del found["counts"]
             if row.field is not None:
                 found["field"] = [{key: float(value) for key, value in asdict(each).items()} for each in row.field]
             rows.append(found)
@@ -95,25 +96,20 @@ class Shapes:
             "rows": rows, "parameters": self.parameters, "multiply_adds": self.multiply_adds, "error": self.error,
         }  # fmt: skip
 
+    def figure(self) -> Any:
+        """A heatmap for each convolution: how many windows each place of what it reads is in (of a transposed one: writes).
+
+        An even field, away from borders, is what one wants; a checkerboard comes of a stride that does not divide the kernel.
+
+        Returns:
+            A ``matplotlib.figure.Figure``.
+        """
+        return coverage_figure.figure([(row.name, row.counts) for row in self.rows if row.counts is not None])
+
     def __str__(self) -> str:
-        heads = (
-            "layer",
-            "kind",
-            "output",
-            "kernel",
-            "stride",
-            "padding",
-            "sees",
-            "step",
-            "from",
-            "covered",
-            "param.",
-            "m-adds",
-            "engine",
-        )
-        table = [heads, *(_cells(row) for row in self.rows)]
-        table.append(("", "", "", "", "", "", "", "", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", ""))
-        widths = [max(len(line[k]) for line in table) for k in range(len(heads))]
+        table = [HEADS, *(_cells(row) for row in self.rows)]
+        table.append((*[""] * 10, f"{self.parameters:,}", f"{self.multiply_adds:,}", ""))
+        widths = [max(len(line[k]) for line in table) for k in range(len(HEADS))]
         lines = []
         for number, line in enumerate(table):
             cells = [
@@ -265,7 +261,7 @@ class _Watch(TorchDispatchMode):
         self.rows.append(
             Row(
                 self._name(name), _kind(module, problem), tuple(input.shape), tuple(output.shape), call.kernel_size, call.stride,
-                call.pads, call.dilation, fields, _covers(call), parameters, problem.multiply_adds, chosen.engine,
+                call.pads, call.dilation, fields, *_coverage(call), parameters, problem.multiply_adds, chosen.engine,
             )
         )  # fmt: skip
 
@@ -311,20 +307,21 @@ def _input(inputs: Any, keywords: Any) -> Any:
     return inputs[0] if inputs else keywords.get("input")
 
 
-def _covers(call: Call) -> tuple[tuple[int, int], ...]:
-    """In each direction, how many windows a place is in."""
-    axes = zip(
+def _coverage(call: Call) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, int], ...]]:
+    """In each direction, how many windows each place is in; and of those away from borders, the fewest and the most."""
+    counts, covers = [], []
+    sizes = zip(
         call.input_size, call.kernel_size, call.output_size, call.stride, call.dilation, call.padding, strict=True
     )
-    return tuple(_counts(Axis(*axis)) for axis in axes)
-
-
-def _counts(axis: Axis) -> tuple[int, int]:
-    table = axis.table()
-    counts = np.bincount(table[table >= 0], minlength=axis.size)
-    inner = counts[axis.reach - 1 : axis.size - axis.reach + 1]
-    found = inner if len(inner) >= axis.stride else counts
-    return int(found.min()), int(found.max())
+    for one in sizes:
+        axis = Axis(*one)
+        table = axis.table()
+        found = np.bincount(table[table >= 0], minlength=axis.size)
+        inner = found[axis.reach - 1 : axis.size - axis.reach + 1]
+        inner = inner if len(inner) >= axis.stride else found
+        counts.append(tuple(found.tolist()))
+        covers.append((int(inner.min()), int(inner.max())))
+    return tuple(counts), tuple(covers)
 
 
 def _kind(module: nn.Module, problem: Problem) -> str:
