@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 import convarium as cv
-from convarium._look.page import page as make_page
 from family import random_case, seeds
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -169,6 +168,8 @@ def test_every_view_answers_pointer_and_keys(opened):
         page.page.keyboard.press("ArrowDown")
         assert matrix.locator(".reading").inner_text() != before
         page.view("Connections")
+        seen = page.page.locator("[data-grid=seen]")
+        assert seen.locator(".note").inner_text() == f"{(3, 4, 5)[layer]} × {(3, 4, 5)[layer]} of the network's input"
         page.page.locator(".row .node.live").first.hover()
         assert page.page.locator(".row .chosen").count() >= 2
 
@@ -304,7 +305,6 @@ def test_bad_input_writes_nothing(tmp_path):
 
 
 def test_many_numbers_are_packed_as_fractions_of_the_largest():
-    traces = list(cv.look(nn.Conv2d(1, 1, 3), torch.randn(1, 1, 300, 300)).traces.values())
-    made = make_page(traces, "a title with <b>")
+    made = cv.look(nn.Conv2d(1, 1, 3), torch.randn(1, 1, 300, 300)).page("a title with <b>")
     assert "<title>a title with &lt;b&gt; — convarium</title>" in made
     assert '"scale":null' not in made.split('"data"')[1]

@@ -111,6 +111,25 @@ def test_a_model_is_traced_through_what_lies_between_its_layers():
         view["head"]
 
 
+def test_what_a_cell_sees_of_the_models_input():
+    local = cv.nn.LocalConv2d(2, 1, 2, input_size=(4, 3))
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.ReLU(), nn.MaxPool2d(2), local)
+    input = torch.randn(1, 1, 16, 12, requires_grad=True)
+    view = cv.look(model, input)
+    assert view.input.shape == (1, 1, 16, 12)
+    assert view.sees("0", (0, 5)) == (range(0, 2), range(9, 12))
+    seen = view.sees("3", (1, 1))
+    assert seen == (range(3, 12), range(3, 12))
+    (gradient,) = torch.autograd.grad(model(input)[0, 0, 1, 1], input)
+    outside = torch.ones(16, 12, dtype=torch.bool)
+    outside[seen[0].start : seen[0].stop, seen[1].start : seen[1].stop] = False
+    assert not gradient[0, 0][outside].any()
+    with pytest.raises(ValueError, match=r"sees: position must be from 0 to \(2, 1\), got \(3, 0\)"):
+        view.sees("3", (3, 0))
+    with pytest.raises(ValueError, match="sees: it is not known what conv1d sees"):
+        cv.look(torch.ones(1, 1, 2), torch.ones(1, 1, 3)).sees("conv1d", (0,))
+
+
 @pytest.mark.parametrize("seed", seeds(40, 400))
 def test_the_input_gradient_is_a_correlation_of_the_spread_gradient_with_the_turned_kernel(seed):
     case = random_case(seed, torch.float64, least_batch=1, sharing="shared", modes=False)

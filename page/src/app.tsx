@@ -34,7 +34,7 @@ export function App({ content }: { content: Content }) {
   const [asked, setAsked] = useState(false); // whether the question of a step is answered
   const [number, setNumber] = useState(0);
   const [view, setView] = useState<ViewName>(first >= 0 ? STEPS[first].view : (VIEWS.find(([name]) => name === hash)?.[0] ?? "forward"));
-  const original = useMemo(() => (step === null ? spell(content.layers[number]) : STEPS[step].layer()), [content, number, step]);
+  const original = useMemo(() => (step === null ? spell(content.layers[number], content) : STEPS[step].layer()), [content, number, step]);
   const [state, setState] = useState<{ of: Layer; layer: Layer; selection: Selection }>(() => ({ of: original, layer: original, selection: start(original) }));
   const [message, setMessage] = useState("");
   const [symbols, setSymbols] = useState(first >= 0 && !!STEPS[first].symbols);

@@ -36,7 +36,7 @@ export function changed(layer: Layer, geometry: Geometry): Layer | string {
   const tile = geometry.tile.map((count, d) => Math.max(1, Math.min(count, axes[d].output))) as Three;
   const conv = { ...layer.conv, axes: axes as [Axis, Axis, Axis], tile };
   const shapes = shapesOf(conv);
-  const next: Layer = { ...layer, conv, shapes };
+  const next: Layer = { ...layer, conv, shapes, field: null };
   if (products(next) > MOST) return "there are too many products to follow a change of this layer here";
   next.weight = new Float64Array(conv.edges.length * count(tile) * count(shapes.kernel));
   for (let edge = 0; edge < conv.edges.length; edge++)
@@ -97,7 +97,7 @@ export function make(made: Made): Layer {
   const taps = count(kernel);
   const layer: Layer = {
     name: made.name ?? "", kind: tile.every((t) => t === 1) ? "shared" : made.tile === "local" ? "local" : "tiled", n, transposed: false, conv,
-    shapes, batch: 1, note: "", partial: false, changed: true,
+    shapes, batch: 1, note: "", field: null, network: null, partial: false, changed: true,
     input: fill(channels[0] * count(size), made.numbers, (k) => k + 1),
     weight: fill(edges.length * count(tile) * taps, made.weights, (k) => (k % taps) + 1 + Math.floor(k / taps)),
     bias: null, output: new Float64Array(), gradOutput: fill(channels[1] * count(output), made.gradient, (k) => k + 1),

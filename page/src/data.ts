@@ -18,6 +18,7 @@ interface PackedLayer {
   all_out_channels: number;
   batch: number;
   note: string;
+  field: Field[] | null;
   input: Packed; // of the layer
   weight: Packed;
   bias: Packed | null;
@@ -27,9 +28,23 @@ interface PackedLayer {
   grad_weight: Packed;
 }
 
+/** What position `s` of an output sees of the network's input: `size` places from `start + s * jump` on. */
+export interface Field {
+  start: number;
+  jump: number;
+  size: number;
+}
+
 export interface Content {
   title: string;
   layers: PackedLayer[];
+  network: { sizes: Three; channels: number; numbers: Packed } | null;
+}
+
+export interface Network {
+  sizes: Three;
+  channels: number;
+  input: Float64Array;
 }
 
 /** A layer whose numbers are spelled out. All but the weight have (sample, channel, position). */
@@ -42,6 +57,8 @@ export interface Layer {
   shapes: Shapes;
   batch: number;
   note: string;
+  field: Field[] | null; // null: not known, or the geometry was changed
+  network: Network | null;
   partial: boolean; // some channels are not shown, and sums have a rest
   changed: boolean; // by the reader: there is nothing of the library's to compare with
   input: Float64Array;
@@ -62,13 +79,15 @@ function unpack(packed: Packed): Float64Array {
   return Float64Array.from(new Int16Array(bytes.buffer), (k) => (k === -32768 ? NaN : k * scale));
 }
 
-export function spell(layer: PackedLayer): Layer {
+export function spell(layer: PackedLayer, content: Content): Layer {
+  const { network } = content;
   const conv: Convolution = {
     axes: layer.axes, tile: layer.tile, edges: layer.edges, inChannels: layer.in_channels, outChannels: layer.out_channels,
   };
   return {
     name: layer.name, kind: layer.kind, n: layer.n, transposed: layer.transposed, conv, shapes: shapesOf(conv), batch: layer.batch,
-    note: layer.note, changed: false,
+    note: layer.note, changed: false, field: layer.field,
+    network: network && { sizes: network.sizes, channels: network.channels, input: unpack(network.numbers) },
     partial: layer.in_channels < layer.all_in_channels || layer.out_channels < layer.all_out_channels,
     input: unpack(layer.input), weight: unpack(layer.weight), bias: layer.bias && unpack(layer.bias), output: unpack(layer.output),
     gradOutput: unpack(layer.grad_output), gradInput: unpack(layer.grad_input), gradWeight: unpack(layer.grad_weight),
@@ -90,11 +109,11 @@ export function lecture(): Content {
     size, kernel, output: size - kernel + 1, stride: 1, dilation: 1, padding: 0, flip: false,
   });
   return {
-    title: "the lecture's example",
+    title: "the lecture's example", network: null,
     layers: [
       {
         name: "3 x 3 picture, 2 x 2 filter", kind: "shared", n: 2, transposed: false, axes: [axis(1, 1), axis(3, 2), axis(3, 2)],
-        tile: [1, 1, 1], edges: [[0, 0]], in_channels: 1, out_channels: 1, all_in_channels: 1, all_out_channels: 1, batch: 1, note: "",
+        tile: [1, 1, 1], edges: [[0, 0]], in_channels: 1, out_channels: 1, all_in_channels: 1, all_out_channels: 1, batch: 1, note: "", field: null,
         input: pack([1, 1, 3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]), weight: pack([1, 2, 2], [1, 2, 3, 4]), bias: null,
         output: pack([1, 1, 2, 2], [37, 47, 67, 77]), grad_output: pack([1, 1, 2, 2], [1, 2, 3, 4]),
         grad_input: pack([1, 1, 3, 3], [1, 4, 4, 6, 20, 16, 9, 24, 16]), grad_weight: pack([1, 2, 2], [37, 47, 67, 77]),

@@ -45,7 +45,7 @@ export function Plane(props: PlaneProps) {
           ? (row, column) => (inside(row - up, column - left) ? symbolOf(letter, [row - up, column - left], symbols.n) : "0")
           : undefined
       }
-      marks={marks} first={[-up, -left]} width={props.width} of={[numbers, depth, sizes, up, left]} at={props.at && [props.at[1] + up, props.at[2] + left]}
+      marks={marks} first={[-up, -left]} width={props.width} of={[numbers, depth, sizes, up, down, left, right]} at={props.at && [props.at[1] + up, props.at[2] + left]}
       onPick={onPick && ((row, column) => onPick(clamp(row, column)))}
       onEdit={onEdit && ((row, column, value) => inside(row - up, column - left) && onEdit(clamp(row, column), value))}
     />

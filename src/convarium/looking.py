@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 
 from ._files import atomic
 from ._look import capture, notebook, trace_figure, trace_text
+from ._look.fields import Fields
 from ._look.page import page as make_page
 from ._look.shapes import Shapes
 from ._look.shapes import shapes as find_shapes
-from ._look.trace import Terms, Trace
+from ._look.trace import Numbers, Terms, Trace, place_of
 from ._spec.shown import shown
 
 __all__ = ["Shapes", "Terms", "Trace", "View", "look", "shapes"]
@@ -25,10 +27,16 @@ class View:
 
     Attributes:
         traces: the traces by name, in the order in which the layers ran.
+        fields: what the outputs of each layer see of the model's input; None where that is not known.
+        input: what the model was given, ``(batch, channels, *size)``.
     """
 
-    def __init__(self, traces: list[Trace]) -> None:
+    def __init__(
+        self, traces: list[Trace], input: Numbers | None = None, fields: dict[str, Fields | None] | None = None
+    ) -> None:
         self.traces = {trace.name: trace for trace in traces}
+        self.input = traces[0].input if input is None else input
+        self.fields = fields or {}
 
     def __getitem__(self, name: str) -> Trace:
         """The trace of this name.
@@ -39,6 +47,31 @@ class View:
         if name not in self.traces:
             raise KeyError(f"no convolution named {name!r} ran; there are {', '.join(self.traces)}")
         return self.traces[name]
+
+    def sees(self, name: str, position: Sequence[int]) -> tuple[range, ...]:
+        """What a position of a layer's output sees of the model's input, in each direction, without padding.
+
+        Raises:
+            KeyError: no layer of this name has run.
+            ValueError: there is no such position, or it is not known what it sees.
+
+        Examples:
+            >>> import torch, convarium as cv
+            >>> layers = torch.nn.Conv1d(1, 2, 3, stride=2), torch.nn.ReLU(), torch.nn.Conv1d(2, 1, 3, padding=1)
+            >>> model = torch.nn.Sequential(*layers)
+            >>> view = cv.look(model, torch.randn(1, 1, 15))
+            >>> view.sees("2", (0,)), view.sees("2", (3,))
+            ((range(0, 5),), (range(4, 11),))
+        """
+        size = self[name].output.shape[2:]
+        fields = self.fields.get(name)
+        if fields is None:
+            raise ValueError(f"sees: it is not known what {name} sees of the model's input")
+        place = place_of("sees", "position", position, size)
+        return tuple(
+            range(max(0, math.floor(f.start + s * f.jump)), min(most, math.ceil(f.start + s * f.jump + f.size)))
+            for f, s, most in zip(fields, place, self.input.shape[2:], strict=True)
+        )
 
     def html(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Write a page of all traces: one file that opens in any browser, without a network.
@@ -60,7 +93,7 @@ class View:
 
     def page(self, title: str | None = None) -> str:
         """The page of :meth:`html`, as text."""
-        return make_page(list(self.traces.values()), title or ", ".join(self.traces))
+        return make_page(list(self.traces.values()), title or ", ".join(self.traces), self.input, self.fields)
 
     def text(self, name: str | None = None, output: Sequence[int] | None = None) -> str:
         """One cell of the output, the gradient of one weight and of one cell of the input, each with its products.
@@ -174,7 +207,10 @@ def look(model: nn.Module | Tensor, input: Tensor, grad_output: Tensor | None = 
         raise TypeError(f"look: model must be a torch.nn.Module or a weight, got {shown(model)}")
     if arguments:
         raise TypeError(f"look: {sorted(arguments)[0]} is the layer's own; it is only given with a bare weight")
-    return View(capture.of_model("look", model, input, grad_output))
+    traces = capture.of_model("look", model, input, grad_output)
+    batched = input.ndim == traces[0].problem.ndim + 2
+    rows = find_shapes("look", model, input.shape[1:] if batched else input.shape)
+    return View(traces, capture.numbers_of(input if batched else input[None]), {row.name: row.field for row in rows})
 
 
 def shapes(model: nn.Module, input_size: Sequence[int], engine: str = "auto") -> Shapes:

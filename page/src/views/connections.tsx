@@ -1,9 +1,10 @@
 // Who is connected with whom: positions, coloured by the kernel's weight that joins them, for each kind; and channels.
 
 import { member, place, reads, type Axis, type Three } from "../conv";
-import type { Layer } from "../data";
+import { plane, type Layer } from "../data";
 import { inChannels, outChannels } from "../layer";
-import { kindOf } from "../numbers";
+import { kindOf, largest } from "../numbers";
+import { Plane } from "../panels";
 import { selectInput, selectOutput } from "../selection";
 import type { ViewProps } from "./maps";
 
@@ -125,6 +126,28 @@ function Channels({ layer, edge, onPick }: { layer: Layer; edge: number; onPick:
   );
 }
 
+/** The network's input, and what the chosen output sees of it, through all layers before. */
+function Seen({ layer, selection }: Pick<ViewProps, "layer" | "selection">) {
+  const { network, field } = layer;
+  if (!network || !field) return null;
+  const cell = layer.transposed ? selection.input : selection.output;
+  const [rows, columns] = [1, 2].map((d) => {
+    const begin = Math.floor(field[d].start + cell[d] * field[d].jump);
+    return [begin, Math.ceil(field[d].start + cell[d] * field[d].jump + field[d].size) - begin];
+  });
+  const numbers = plane(network.input, network.sizes, network.channels, selection.sample, 0);
+  const before = (span: number[]) => Math.max(0, -span[0]);
+  const after = (span: number[], size: number) => Math.max(0, span[0] + span[1] - size);
+  return (
+    <Plane
+      name="seen" title="Receptive field" numbers={numbers} sizes={network.sizes} depth={0} most={largest(numbers)} width={330}
+      note={`${field.slice(3 - layer.n).map((f) => f.size).join(" × ")} of the network's input`}
+      around={[before(rows), after(rows, network.sizes[1]), before(columns), after(columns, network.sizes[2])]}
+      marks={[{ row: rows[0], column: columns[0], rows: rows[1], columns: columns[1], kind: "window" }]}
+    />
+  );
+}
+
 export function Connections({ layer, selection, select }: ViewProps) {
   const { conv, shapes } = layer;
   const axis = conv.axes[2];
@@ -149,6 +172,7 @@ export function Connections({ layer, selection, select }: ViewProps) {
         <Row {...common} tile={axis.output} title={`Local${is(axis.output)}`} note={`a kernel for each position: ${axis.output * taps} weights`} />
       )}
       <Channels layer={layer} edge={selection.edge} onPick={(edge) => select({ ...selection, edge })} />
+      <Seen layer={layer} selection={selection} />
       <p class="hint">
         {layer.transposed ? "Below is what the convolution reads, which this layer, its transpose, writes. " : ""}
         A colour is one kernel, a letter one weight{layer.n > 1 && "; one row of positions is drawn"}. Output [{selection.output.slice(3 - layer.n).join(", ")}] uses

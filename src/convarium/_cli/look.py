@@ -84,7 +84,7 @@ def _networks(
         kept = [trace for name, trace in view.traces.items() if layer in (name, name.rpartition(" ")[2])]
         if not kept:
             raise InputError(f"--layer: no layer is called {layer!r}; there are {', '.join(view.traces)}")
-        view = View(kept)
+        view = View(kept, view.input, view.fields)
     return view, f"{run.card.origin}, {results[0].task}"
 
 

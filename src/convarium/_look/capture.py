@@ -123,8 +123,8 @@ def _trace(seen: Seen, call: Call, weight: Tensor, bias: Tensor | None, gradient
     )
     return Trace(
         seen.name, call.problem(input.shape[0], weight.dtype, weight.device.type), transposed, call.pads, call.mode,
-        _numbers(signal), _by_edge(call, weight), None if spread is None else _numbers(spread), _numbers(output),
-        _numbers(gradient), _numbers(grad_input), _by_edge(call, grad_weight),
+        numbers_of(signal), _by_edge(call, weight), None if spread is None else numbers_of(spread), numbers_of(output),
+        numbers_of(gradient), numbers_of(grad_input), _by_edge(call, grad_weight),
     )  # fmt: skip
 
 
@@ -135,10 +135,10 @@ def _conjugate(tensor: Tensor) -> Tensor:
 def _by_edge(call: Call, weight: Tensor) -> Numbers:
     """``(edges, *tile, *kernel)``, whatever the layer's own form."""
     tiled = apply.with_tile(call, weight)
-    return _numbers(tiled if call.by_edge else tiled.movedim(1 + len(call.tile), 1).flatten(0, 1))
+    return numbers_of(tiled if call.by_edge else tiled.movedim(1 + len(call.tile), 1).flatten(0, 1))
 
 
-def _numbers(tensor: Tensor) -> Numbers:
+def numbers_of(tensor: Tensor) -> Numbers:
     """Halves become float32, in which they are exact."""
     tensor = tensor.detach().resolve_conj().cpu()
     found: Numbers = np.array((tensor.float() if tensor.dtype.itemsize == 2 else tensor).numpy())

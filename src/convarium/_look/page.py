@@ -11,13 +11,14 @@ import base64
 import html
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from .._spec.problem import Problem
+from .fields import Fields
 from .trace import Numbers, Trace
 
 BUDGET = 3_500_000  # bytes of numbers: four thirds of them in the file, which stays below 5 MiB
@@ -25,16 +26,40 @@ SAMPLES = 16
 EXACT = 400_000  # bytes of a layer up to which its numbers are packed whole
 
 
-def page(traces: Sequence[Trace], title: str) -> str:
-    """The whole file."""
-    shares = [BUDGET // len(traces)] * len(traces)
-    content = {"title": title, "layers": [_layer(trace, share) for trace, share in zip(traces, shares, strict=True)]}
+def page(traces: Sequence[Trace], title: str, input: Numbers, fields: Mapping[str, Fields | None]) -> str:
+    """The whole file. ``input`` is the model's, and ``fields`` what each layer's output sees of it."""
+    layers = []
+    for trace in traces:
+        layer = _layer(trace, BUDGET // len(traces))
+        layer["field"] = _spread(fields.get(trace.name), trace.problem.ndim)
+        layers.append(layer)
+    content = {"title": title, "layers": layers, "network": _network(input) if len(traces) > 1 else None}
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     for character in "<>&":  # names are not to be trusted
         text = text.replace(character, f"\\u{ord(character):04x}")
     made = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     made = made.replace("<title>convarium</title>", f"<title>{html.escape(title)} — convarium</title>", 1)
     return made.replace("<!--data-->", f'<script type="application/json" id="data">{text}</script>', 1)
+
+
+def _spread(fields: Fields | None, n: int) -> list[dict[str, float]] | None:
+    """Of three directions; those that there are not see the one place that there is."""
+    if fields is None or len(fields) != n:
+        return None
+    own = [{"start": float(f.start), "jump": float(f.jump), "size": float(f.size)} for f in fields]
+    return [{"start": 0.0, "jump": 0.0, "size": 1.0}] * (3 - n) + own
+
+
+def _network(input: Numbers) -> dict[str, Any] | None:
+    """The model's input: a few samples and channels of it."""
+    if not 3 <= input.ndim <= 5 or input.dtype.kind == "c" or input[0, 0].nbytes * SAMPLES > BUDGET // 4:
+        return None
+    shown = input[:SAMPLES, :3]
+    return {
+        "sizes": [1] * (5 - input.ndim) + list(input.shape[2:]),
+        "channels": shown.shape[1],
+        "numbers": _packed(shown, False),
+    }
 
 
 def _layer(trace: Trace, share: int) -> dict[str, Any]:

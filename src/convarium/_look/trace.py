@@ -115,9 +115,9 @@ class Trace:
         ``right`` the gradient of its output.
         """
         problem, call = self.problem, "at_weight"
-        (edge,) = _place(call, "edge", (edge,), (len(self.weight),))
-        kernel = _place(call, "kernel", kernel, problem.tile)
-        tap = _place(call, "tap", tap, problem.kernel_size)
+        (edge,) = place_of(call, "edge", (edge,), (len(self.weight),))
+        kernel = place_of(call, "kernel", kernel, problem.tile)
+        tap = place_of(call, "tap", tap, problem.kernel_size)
         positions = [
             np.arange(k, axis.output, step) for k, axis, step in zip(kernel, problem.axes, problem.tile, strict=True)
         ]
@@ -127,7 +127,7 @@ class Trace:
 
     def kernel_at(self, position: Sequence[int]) -> tuple[int, ...]:
         """Which member of the tile the convolution's output position uses: ``position % tile``."""
-        place = _place("kernel_at", "position", position, self.problem.output_size)
+        place = place_of("kernel_at", "position", position, self.problem.output_size)
         return tuple(s % t for s, t in zip(place, self.problem.tile, strict=True))
 
     def interleaved(self, channel: int, sample: int = 0) -> Numbers:
@@ -138,7 +138,7 @@ class Trace:
         this that begins at the cell, times the kernel turned by 180 degrees, summed over the channels that read it. Of a
         transposed layer it is the input that is spread so, and the output that is made.
         """
-        (channel,) = _place("interleaved", "channel", (channel,), (self.problem.wiring.out_channels,))
+        (channel,) = place_of("interleaved", "channel", (channel,), (self.problem.wiring.out_channels,))
         gradient = (self.input if self.transposed else self.grad_output)[sample, channel]
         for direction, axis in enumerate(self.problem.axes):
             # cell h meets output s through tap m where h = s * stride + m * dilation - padding: the turned tap is at q - h
@@ -169,9 +169,9 @@ class Trace:
         call, problem = f"at_{asked}", self.problem
         role = self._writes if asked == "output" else self._reads
         shape = problem.output_shape if role == "output" else problem.input_shape
-        (sample,) = _place(call, "sample", (sample,), shape[:1])
-        (channel,) = _place(call, "channel", (channel,), shape[1:2])
-        position = _place(call, "position", position, shape[2:])
+        (sample,) = place_of(call, "sample", (sample,), shape[:1])
+        (channel,) = place_of(call, "channel", (channel,), shape[1:2])
+        position = place_of(call, "position", position, shape[2:])
         edges = np.flatnonzero(self.edges[:, int(role == "output")] == channel)
         outputs, taps = [], []  # in each direction, the outputs and taps that meet the cell
         for axis, place in zip(problem.axes, position, strict=True):
@@ -220,7 +220,7 @@ class Trace:
         return Terms(sample, in_channel, out_channel, edge, kernel, tap, input, output, inside, left, right)
 
 
-def _place(call: str, name: str, place: Any, sizes: Sequence[int]) -> tuple[int, ...]:
+def place_of(call: str, name: str, place: Any, sizes: Sequence[int]) -> tuple[int, ...]:
     """A place of an array of these sizes, as plain numbers."""
     found = tuple(place) if isinstance(place, (tuple, list, np.ndarray)) else (place,)
     whole = all(isinstance(number, (int, np.integer)) and not isinstance(number, bool) for number in found)

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .._files.failures import InputError
-from ..looking import View, look
+from .._look.fields import Fields
+from ..looking import Trace, View, look
 from . import prepare
 from .results import Result
 from .run_folder import RunFolder
@@ -52,14 +53,16 @@ def images(run: RunFolder, task: str, wanted: list[str]) -> tuple[Tensor, Tensor
 
 def view(run: RunFolder, results: list[Result], shown: Tensor, labels: Tensor | None) -> View:
     """The layers of each network; gradients are of the mean cross-entropy (without labels: of what the network itself says)."""
-    traces = []
+    traces: list[Trace] = []
+    fields: dict[str, Fields | None] = {}
     for result in results:
         network = load_network(run, result).network
         gradient = _gradient(network(shown).detach(), labels)
-        found = look(network, shown, gradient).traces
-        named = result.kind if len(results) > 1 else ""
-        traces += [replace(trace, name=f"{named} {name}".strip()) for name, trace in found.items()]
-    return View(traces)
+        found = look(network, shown, gradient)
+        before = f"{result.kind} " if len(results) > 1 else ""
+        traces += [replace(trace, name=before + name) for name, trace in found.traces.items()]
+        fields |= {before + name: field for name, field in found.fields.items()}
+    return View(traces, shown.numpy(), fields)
 
 
 def write(run: RunFolder) -> str:
