@@ -13,6 +13,7 @@ from torch import nn
 
 import convarium as cv
 from family import random_case, seeds
+from test_trace import LAYERS
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -50,6 +51,17 @@ class Page:
         if choice.count() or value:  # there is no choice of one
             choice.select_option(str(value))
 
+    def point_at(self, grid, position, sizes):
+        """Of a tensor of these sizes, the plane and then the cell."""
+        depth, row, column = (0, 0, *position)[-3:]
+        caption = self.page.locator(f"[data-grid={grid}] .plane")
+        while len(sizes) == 3 and sizes[0] > 1:
+            now = int(re.search(r"plane (\d+) of", caption.inner_text())[1])
+            if now == depth:
+                break
+            caption.get_by_role("button").nth(int(now < depth)).click()
+        self.point(grid, row, column, *(1, 1, *sizes)[-2:])
+
     def point(self, grid, row, column, rows, columns):
         """Move the pointer over a cell of a grid of so many."""
         cells = self.page.locator(f"[data-grid={grid}] .cells")
@@ -85,15 +97,6 @@ def opened(browser, tmp_path):
         each.close()
 
 
-def plane(shape):
-    """Rows and columns that an array of positions is shown by."""
-    return (1, 1, *shape)[-2:]
-
-
-def spot(position):
-    return (0, 0, *position)[-2:]
-
-
 def drawn(array, rnd):
     return tuple(int(rnd.integers(size)) for size in array.shape)
 
@@ -104,40 +107,52 @@ SMALL = nn.Sequential(
 )  # fmt: skip
 
 
-@in_browser
-@pytest.mark.parametrize("seed", seeds(8, 60))
-def test_numbers_are_those_of_the_maps(seed, opened):
-    """Over the family: point at cells of all three maps, and read the sums."""
-    case = random_case(seed, torch.float64, (1, 2), least_batch=1, sharing=("shared", "tiled", "local")[seed % 3])
-    problem = case.problem()
-    view = cv.look(
-        case.random(case.weight_shape), case.random(case.input_shape), torch.randn(problem.output_shape).double(), **case.options
-    )  # fmt: skip
-    (trace,) = view.traces.values()
-    page, rnd, n = opened(view), np.random.default_rng(seed), problem.ndim
+def compare(page, trace, rnd, times=3):
+    """Point at cells of all three maps, and read the sums."""
+    problem, n = trace.problem, trace.problem.ndim
     close = {"rtol": 1e-4, "atol": 1e-4}
-    for _ in range(3):
+    for _ in range(times):
         sample, channel, *position = drawn(trace.output, rnd)
         page.view("Forward")
         page.choose("sample", sample)
         page.choose("output channel", channel)
-        page.point("output", *spot(position), *plane(problem.output_size))
+        page.point_at("output", position, trace.output.shape[2:])
         np.testing.assert_allclose(page.total("forward"), trace.output[(sample, channel, *position)], **close)
         i, j = trace.edges[int(rnd.integers(len(trace.edges)))].tolist()
+        reads, writes = (j, i) if trace.transposed else (i, j)
         page.view("Input gradient")
-        page.choose("output channel", j)
-        page.choose("input channel", i)
+        page.choose("output channel", writes)
+        page.choose("input channel", reads)
         _, _, *position = drawn(trace.grad_input, rnd)
-        page.point("gradInput", *spot(position), *plane(problem.input_size))
-        np.testing.assert_allclose(page.total("backward"), trace.grad_input[(sample, i, *position)], **close)
+        page.point_at("gradInput", position, trace.grad_input.shape[2:])
+        np.testing.assert_allclose(page.total("backward"), trace.grad_input[(sample, reads, *position)], **close)
         page.view("Filter gradient")
         _, *place = drawn(trace.grad_weight, rnd)
         (edge,) = np.flatnonzero((trace.edges == (i, j)).all(axis=1))
         if max(problem.tile) > 1:
-            page.point("tile", *spot(place[:n]), *plane(problem.tile))
-        page.point("gradWeight", *spot(place[n:]), *plane(problem.kernel_size))
+            page.point_at("tile", place[:n], problem.tile)
+        page.point_at("gradWeight", place[n:], problem.kernel_size)
         np.testing.assert_allclose(page.total("weight"), trace.grad_weight[(edge, *place)], **close)
         assert page.page.locator(".check.wrong").count() == 0
+
+
+@in_browser
+@pytest.mark.parametrize("seed", seeds(9, 60))
+def test_numbers_are_those_of_the_maps(seed, opened):
+    case = random_case(seed, torch.float64, least_batch=1, sharing=("shared", "tiled", "local")[seed % 3])
+    output = torch.randn(case.problem().output_shape).double()
+    view = cv.look(case.random(case.weight_shape), case.random(case.input_shape), output, **case.options)
+    (trace,) = view.traces.values()
+    compare(opened(view), trace, np.random.default_rng(seed))
+
+
+@in_browser
+@pytest.mark.parametrize("name", [name for name in LAYERS if "transposed" in name or name == "graph"])
+def test_numbers_of_layers(name, opened):
+    layer, shape = LAYERS[name]
+    view = cv.look(layer, torch.randn(shape, dtype=layer.weight.dtype))
+    (trace,) = view.traces.values()
+    compare(opened(view), trace, np.random.default_rng(0))
 
 
 @in_browser
@@ -236,13 +251,13 @@ def test_the_tour_runs_in_the_lectures_order(opened, tmp_path):
         if page.page.locator(".tour .question").count() and page.page.locator(".tour p").count() == 1:
             titles.append("asked")  # and not answered yet
         page.page.keyboard.press("PageDown")
-    assert titles.index("asked") == titles.index("19. Which filter produced it?") + 1
+    assert titles.index("asked") == titles.index("20. Which filter produced it?") + 1
     assert [re.sub(r"^\d+\. ", "", t) for t in titles if t != "asked"][:4] == [
         "A plane's track", "The discrete sum", "Two dimensions", "Hadamard product and sum",
     ]  # fmt: skip
-    assert len(titles) == 21
+    assert len(titles) == 22
     page.page.keyboard.press("PageUp")
-    assert page.page.locator(".tour h2").inner_text() == "19. Which filter produced it?"
+    assert page.page.locator(".tour h2").inner_text() == "20. Which filter produced it?"
     strided = opened(path, at="#stride")
     assert strided.page.locator(".tour h2").inner_text() == "7. Stride, as one"
     strided.point("output", 1, 1, 2, 2)

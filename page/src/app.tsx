@@ -5,6 +5,7 @@ import { changed, edited, type Geometry } from "./change";
 import { Controls } from "./controls";
 import { spell, type Content, type Layer } from "./data";
 import { inChannel, inChannels, outChannel, outChannels } from "./layer";
+import { Neuron } from "./neuron";
 import { PALETTES } from "./numbers";
 import {
   fit, selectInChannel, selectInput, selectOutChannel, selectOutput, selectTap, start, type Selection,
@@ -159,9 +160,22 @@ export function App({ content }: { content: Content }) {
             <h2>{step + 1}. {STEPS[step].title}</h2>
             {STEPS[step].question && <p class="question">{STEPS[step].question}</p>}
             {(!STEPS[step].question || asked) && <p>{STEPS[step].text}</p>}
+            {STEPS[step].neuron && <Neuron />}
             {STEPS[step].formula && (!STEPS[step].question || asked) && <p class="formula">{STEPS[step].formula}</p>}
           </div>
           <button type="button" onClick={forth} disabled={step === STEPS.length - 1} aria-label="forth">›</button>
+        </section>
+      )}
+      {step !== null && (
+        <section class="handout">
+          {STEPS.map((each, k) => (
+            <article key={each.id}>
+              <h2>{k + 1}. {each.title}</h2>
+              <p>{each.question}</p>
+              <p>{each.text}</p>
+              {each.formula && <p class="formula">{each.formula}</p>}
+            </article>
+          ))}
         </section>
       )}
       <nav role="tablist">

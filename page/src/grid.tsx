@@ -30,6 +30,7 @@ export interface GridProps {
   onPick?: (row: number, column: number) => void;
   onEdit?: (row: number, column: number, value: number) => void;
   width?: number; // of the room there is
+  plane?: { at: number; of: number; go: (at: number) => void }; // which of several is shown, and how to see another
   of?: unknown[]; // what is painted: it is painted anew when one of these is another; without, always
   largestCell?: number;
 }
@@ -130,6 +131,13 @@ export function Grid(props: GridProps) {
       <figcaption>
         <b>{props.title}</b>
         {props.note && <span class="note">{props.note}</span>}
+        {props.plane && props.plane.of > 1 && (
+          <span class="plane">
+            <button type="button" aria-label={`${props.name}, plane before`} disabled={props.plane.at === 0} onClick={() => props.plane!.go(props.plane!.at - 1)}>‹</button>
+            plane {props.plane.at} of {props.plane.of}
+            <button type="button" aria-label={`${props.name}, plane after`} disabled={props.plane.at === props.plane.of - 1} onClick={() => props.plane!.go(props.plane!.at + 1)}>›</button>
+          </span>
+        )}
       </figcaption>
       <div
         class={`cells ${onPick ? "live" : ""}`} style={{ width: `${width}px`, height: `${height}px` }} tabIndex={onPick ? 0 : -1}

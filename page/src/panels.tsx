@@ -35,10 +35,11 @@ export function Plane(props: PlaneProps) {
     depth, Math.max(0, Math.min(rows - 1, row - up)), Math.max(0, Math.min(columns - 1, column - left)),
   ];
   const marks = (props.marks ?? []).map((mark) => ({ ...mark, row: mark.row + up, column: mark.column + left }));
-  const note = sizes[0] > 1 ? `plane ${depth} of ${sizes[0]}` : props.note;
+  const own = props.at ?? [depth, 0, 0];
+  const step = onPick && { at: depth, of: sizes[0], go: (to: number) => onPick([to, own[1], own[2]]) };
   return (
     <Grid
-      name={props.name} title={props.title} note={note} rows={rows + up + down} columns={columns + left + right} most={props.most}
+      name={props.name} title={props.title} note={props.note} plane={step} rows={rows + up + down} columns={columns + left + right} most={props.most}
       value={(row, column) => (inside(row - up, column - left) ? numbers[flat([depth, row - up, column - left], sizes)] : null)}
       symbol={
         letter && symbols?.on
@@ -112,6 +113,7 @@ export function Kernel({ name, title, layer, selection, numbers, turned, onPick,
   return (
     <Grid
       name={name} title={title} rows={sizes[1]} columns={sizes[2]} most={largest(numbers)} width={width}
+      plane={onPick && { at: depth, of: sizes[0], go: (to) => onPick([to, selection.tap[1], selection.tap[2]]) }}
       note={members > 1 ? `member ${own.slice(3 - layer.n).join(", ")} of the tile` : undefined}
       value={(r, c) => kernel[flat(place(r, c), sizes)]}
       symbol={letter && symbols?.on ? (r, c) => symbolOf(letter, place(r, c).slice(1), symbols.n) : undefined}

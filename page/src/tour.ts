@@ -12,6 +12,7 @@ export interface Step {
   question?: string; // asked first, answered by the text
   view: ViewName;
   symbols?: boolean; // cells by their names
+  neuron?: boolean; // the picture of a neuron with its gradients
   layer: () => Layer;
 }
 
@@ -92,8 +93,13 @@ export const STEPS: Step[] = [
   },
   {
     id: "matrix", title: "A convolution is a matrix", view: "matrix",
-    text: "Lay the picture out as a vector: then each output is a row with the kernel's weights where its window lies. A 3 × 3 filter on 9 × 9 makes a 49 × 81 matrix, 441 of its 3,969 entries are not zero. Backwards, multiply with its transpose.",
+    text: "Lay the picture out as a vector: then each output is a row with the kernel's weights where its window lies. A 3 × 3 filter on 9 × 9 makes a 49 × 81 matrix, 441 of its 3,969 entries are not zero; laid out by im2col the picture is 9 × 49. Backwards, multiply with its transpose.",
     layer: () => make({ input: [9, 9], kernel: [3, 3], weights: [1, 2, 1, 2, 4, 2, 1, 2, -1] }),
+  },
+  {
+    id: "neuron", title: "A neuron with its two gradients", view: "forward", neuron: true,
+    text: "Forward, X and F go in and o comes out. On the way back the later layer hands over ∂L/∂o, and the neuron owes two gradients: one for its filter, to learn from, and one for its input, to hand on.",
+    layer: picture,
   },
   {
     id: "example", symbols: true, title: "The example: forward", view: "forward", text: "Picture X of 3 × 3, filter F of 2 × 2, no padding: four outputs.",

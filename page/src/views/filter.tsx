@@ -3,7 +3,8 @@
 import { flat, member, reads, term, weightAt, type Three } from "../conv";
 import { Grid, type Mark } from "../grid";
 import {
-  gradOutputPlane, gradOutputValue, inChannel, inPlace, inputPlane, inputValue, inSizes, outChannel, outPlace, outSizes, sum, weightTerms,
+  gradOutputPlane, gradOutputValue, inChannel, inChannels, inPlace, inputPlane, inputValue, inSizes, outChannel, outChannels, outPlace,
+  outSizes, sum, weightTerms,
 } from "../layer";
 import { largest } from "../numbers";
 import { aroundOf, Kernel, Plane, roomOf, Sum, type SumPart } from "../panels";
@@ -57,6 +58,9 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
           const s = positionAt(at, inPlace);
           if (s) choose(s);
         }}
+        onEdit={(at, value) =>
+          edit("input", (sample * inChannels(layer) + inChannel(layer, edge)) * x.length + flat(at, inSizes(layer)), value)
+        }
       />
       <Plane
         name="gradOutput" title="Gradient of the output" numbers={g} sizes={outSizes(layer)} depth={depthOut} most={largest(g)}
@@ -67,7 +71,7 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
           if (s) choose(s);
         }}
         onEdit={(at, value) =>
-          edit("gradOutput", (sample * (layer.transposed ? conv.inChannels : conv.outChannels) + outChannel(layer, edge)) * g.length + flat(at, outSizes(layer)), value)
+          edit("gradOutput", (sample * outChannels(layer) + outChannel(layer, edge)) * g.length + flat(at, outSizes(layer)), value)
         }
       />
       <Grid
@@ -97,6 +101,7 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
         {conv.tile.some((count) => count > 1) && (
           <Grid
             name="tile" title="Which kernel of the tile" rows={conv.tile[1]} columns={conv.tile[2]} width={190} largestCell={22} most={1}
+            plane={{ at: kernel[0], of: conv.tile[0], go: (to) => select(selectKernel(layer, selection, [to, kernel[1], kernel[2]])) }}
             value={() => 0} at={[kernel[1], kernel[2]]} marks={[{ row: kernel[1], column: kernel[2], kind: "cell" }]}
             onPick={(row, column) => select(selectKernel(layer, selection, [kernel[0], row, column]))}
           />

@@ -89,6 +89,10 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
               }
             : undefined
         }
+        plane={{
+          at: depth, of: shapes.output[0],
+          go: (to) => select(selectOutput(layer, selection, [to, selection.output[1], selection.output[2]])),
+        }}
         marks={[window, ...spots]} width={room} of={[read, layer, depth]}
         where={(row, column) => {
           const s = placeOf(row, column);
