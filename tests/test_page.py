@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import sync_playwright
 from torch import nn
 
 import convarium as cv
 from family import random_case, seeds
 from test_trace import LAYERS
 
-playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SOURCES = Path(__file__).parent.parent / "page"
 BUILT = Path(cv.__file__).parent / "_look" / "page.html"
@@ -24,7 +24,7 @@ in_browser = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found
         found.close()

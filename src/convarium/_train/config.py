@@ -120,7 +120,7 @@ class Config:
             >>> Config.from_json('{"epoch": 3}')
             Traceback (most recent call last):
             ...
-            convarium._train.failures.InputError: configuration: unknown key 'epoch'
+            convarium._files.failures.InputError: configuration: unknown key 'epoch'
         """
         try:
             values = json.loads(text)
