@@ -17,6 +17,20 @@ def cells(array, rnd, most=12):
     return [every[k] for k in rnd.permutation(len(every))[:most]]
 
 
+def check_matrix(trace):
+    """The matrix takes input to output, or back, and its parts are those of channels."""
+    matrix = trace.matrix()
+    input, output = trace.input[0].ravel(), trace.output[0]
+    made = (matrix.t() if trace.transposed else matrix).to_dense().numpy() @ input
+    bias = 0 if trace.bias is None else trace.bias
+    np.testing.assert_allclose(made.reshape(output.shape) + bias, output, atol=1e-9)
+    edge = len(trace.edges) - 1
+    i, j = trace.edges[edge]
+    rows, columns = (np.prod(shape[2:]) for shape in (trace.problem.output_shape, trace.problem.input_shape))
+    block = matrix.to_dense()[j * rows : (j + 1) * rows, i * columns : (i + 1) * columns]
+    assert torch.equal(block, trace.matrix(edge).to_dense())
+
+
 def check(trace, seed=0, tolerance=1e-9):
     """Every tensor that the trace holds is the sum of the products that it names."""
     rnd = np.random.default_rng(seed)
@@ -46,6 +60,7 @@ def test_products_add_up_on_the_family(seed):
     gradient = torch.randn_like(output)
     (trace,) = cv.look(weight, input, gradient, **case.options).traces.values()
     check(trace, seed)
+    check_matrix(trace)
     grad_input, grad_weight = torch.autograd.grad(output, leaves, gradient)
     np.testing.assert_allclose(trace.output, output.detach().numpy())
     np.testing.assert_allclose(np.sort(trace.grad_weight.ravel()), np.sort(grad_weight.numpy().ravel()), atol=1e-9)
@@ -82,6 +97,8 @@ def test_layers_are_traced_as_they_run(name):
     assert layer.training
     assert layer.weight.grad is None
     check(trace, tolerance=0.05 if name == "half" else 1e-9)
+    if name != "half":
+        check_matrix(trace)
     batched = output if len(shape) == trace.problem.ndim + 2 else output[None]
     np.testing.assert_allclose(trace.output, batched.detach().double().numpy(), atol=1e-9)
     np.testing.assert_allclose(np.sort(trace.grad_weight.ravel()), np.sort(wanted[1].double().ravel()), atol=1e-9)

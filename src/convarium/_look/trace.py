@@ -17,10 +17,14 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from .._spec.arguments import Pairs
+from .._spec.channels import ChannelGraph
 from .._spec.problem import Problem
 from .._spec.shown import shown
+from ..matrix import conv_matrix
 
 Numbers = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -153,6 +157,24 @@ class Trace:
             spread[tuple(at)] = np.compress(kept, gradient, axis=direction)
             gradient = spread
         return gradient
+
+    def matrix(self, edge: int | None = None) -> Tensor:
+        """The convolution as a matrix, sparse CSR: a row an output, a column an input; an entry is a weight.
+
+        ``flatten(output) = M @ flatten(input)`` for one sample, without a bias; of a transposed layer, with ``M.T``. With
+        ``edge``, the part of it that joins the two channels of this row of the weight. See :func:`convarium.matrix.conv_matrix`.
+        """
+        problem, weight = self.problem, self.weight
+        graph = problem.wiring.graph
+        if edge is not None:
+            (edge,) = place_of("matrix", "edge", (edge,), weight.shape[:1])
+            weight, graph = weight[edge : edge + 1], ChannelGraph.dense(1, 1)
+        after = ((axis.output - 1) * axis.stride + axis.reach - axis.size - axis.padding for axis in problem.axes)
+        return conv_matrix(
+            torch.from_numpy(weight), (graph.in_channels, *problem.input_size), [axis.stride for axis in problem.axes],
+            [(axis.padding, max(0, more)) for axis, more in zip(problem.axes, after, strict=True)],
+            [axis.dilation for axis in problem.axes], channels=graph, flip=problem.flip,
+        )  # fmt: skip
 
     # -- where products lie ------------------------------------------------------------------------------------------
 

@@ -172,20 +172,9 @@ def _matrix(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int) -> A
         raise ValueError(
             f"figure: the matrix has {rows} x {columns} entries; it is drawn for up to {ENTRIES} a side, larger ones by the page"
         )
+    entries = trace.matrix(edge).to_sparse_coo()
     dense = np.full((rows, columns), np.nan)
-    for output in np.ndindex(problem.output_size):
-        found = trace.problem.axes
-        taps = np.stack(np.meshgrid(*(np.arange(axis.kernel) for axis in found), indexing="ij"), -1).reshape(
-            -1, len(found)
-        )
-        places = np.stack(
-            [axis.table()[s][taps[:, k]] for k, (axis, s) in enumerate(zip(found, output, strict=True))], -1
-        )
-        inside = (places >= 0).all(axis=1)
-        kernel = tuple(s % t for s, t in zip(output, problem.tile, strict=True))
-        row = int(np.ravel_multi_index(output, problem.output_size))
-        at = np.ravel_multi_index(tuple(places[inside].T), problem.input_size)
-        dense[row, at] = trace.weight[(edge, *kernel)][tuple(taps[inside].T)]
+    dense[tuple(entries.indices().numpy())] = entries.values().numpy()
     drawn, (axis,) = _figure(1, [columns])
     drawn.set_size_inches(5.2, 5.2 * min(max(rows / columns, 0.35), 1.4) + 0.6)
     most = float(np.nanmax(np.abs(dense))) or 1.0
@@ -198,8 +187,11 @@ def _matrix(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int) -> A
     axis.set_ylabel(f"output {terms.output[chosen].tolist()} is row {row}", fontsize=8)
     axis.tick_params(labelsize=7)
     i, j = trace.edges[edge].tolist()
-    entries = int(np.isfinite(dense).sum())
-    axis.set_title(f"{trace.name}, channel {i} to {j}: {rows} x {columns}, {entries} weights", fontsize=9, color=INK)
+    axis.set_title(
+        f"{trace.name}, channel {i} to {j}: {rows} x {columns}, {entries.values().numel()} weights",
+        fontsize=9,
+        color=INK,
+    )
     return drawn
 
 
