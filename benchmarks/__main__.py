@@ -13,7 +13,9 @@ from dataclasses import asdict
 
 import torch
 
-from . import calls, cases, measure, networks, results, run, sweep, training
+from . import calls, cases, measure, networks, page, results, run, sweep, training
+
+WHOLE = {"calls": calls, "training": training, "clcnet": networks, "page": page}  # measured as a whole, in this order
 
 
 def main() -> None:
@@ -21,7 +23,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="cases whose name begins so; 'calls' is what a call and an import cost, 'training' a whole step, 'clcnet' a network",
+        help=f"cases whose name begins so, and of {', '.join(WHOLE)}, which are measured as a whole",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", action="store_true", help="write benchmarks/RESULTS.md")
@@ -33,13 +35,11 @@ def main() -> None:
     if arguments.sweep is not None:
         return _sweep(arguments)
     chosen = [case for case in cases.read() if case.name.startswith(arguments.only)]
-    costs = calls.measure() if "calls".startswith(arguments.only) else None
-    if not chosen and costs is None and not any(name.startswith(arguments.only) for name in ("training", "clcnet")):
+    whole = {name: module for name, module in WHOLE.items() if name.startswith(arguments.only)}
+    if not chosen and not whole:
         sys.exit(f"no case begins with {arguments.only!r}; benchmarks/cases.txt has them")
-    torch.set_num_threads(arguments.threads)
-    report = results.Report(arguments.threads, measure.limits() if chosen else None, costs,
-                            training.measure() if "training".startswith(arguments.only) else None,
-                            networks.measure() if "clcnet".startswith(arguments.only) else None)  # fmt: skip
+    measured = {name: found for name, module in whole.items() if (found := module.measure()) is not None}
+    report = results.Report(arguments.threads, measure.limits() if chosen else None, measured)
     for case in chosen:
         report.add(run.measure(case))
         if not arguments.json:
@@ -47,11 +47,8 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(report.as_data()))
     else:
-        for whole in (report.training, report.networks):
-            if whole is not None:
-                print(whole)
-        if costs is not None:
-            print(report.calls())
+        for found in report.whole.values():
+            print(found)
     if arguments.save:
         print(f"written to {report.save(sys.argv[1:])}", file=sys.stderr)
     return None

@@ -43,8 +43,14 @@ class Costs:
     torch: float
     convarium: float
 
+    def __str__(self) -> str:
+        lines = [f"{name:45} {microseconds:8.1f} us a call" for name, microseconds in self.calls.items()]
+        imports = [f"{f'import {name}':45} {getattr(self, name):8.2f} s" for name in ("torch", "convarium")]
+        return "\n".join(["A call of a small problem on one thread, and an import", *lines, *imports])
+
 
 def measure() -> Costs:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     image, weight = torch.randn(1, 3, 8, 8), torch.randn(5, 3, 3, 3)
     learned, local = weight.clone().requires_grad_(), torch.randn(5, 6, 6, 3, 3, 3)
@@ -58,4 +64,5 @@ def measure() -> Costs:
             "cv.conv2d, local": lambda: cv.conv2d(image, local),
         }
     )
+    torch.set_num_threads(threads)
     return Costs(found, import_seconds("torch"), import_seconds("convarium"))

@@ -14,11 +14,8 @@ import torch
 import convarium as cv
 
 from . import peers, roofline
-from .calls import Costs
 from .measure import Limits, Timing
-from .networks import Networks
 from .run import Measured
-from .training import Training
 
 PATH = Path(__file__).with_name("RESULTS.md")
 
@@ -29,9 +26,7 @@ class Report:
 
     threads: int
     limits: Limits | None
-    costs: Costs | None
-    training: Training | None
-    networks: Networks | None
+    whole: dict[str, Any]  # what was measured as a whole, by name: values that print themselves
     measured: list[Measured] = field(default_factory=list)
 
     def add(self, measured: Measured) -> None:
@@ -40,19 +35,11 @@ class Report:
     def last(self) -> str:
         return "\n".join(_lines(self.measured[-1]))
 
-    def calls(self) -> str:
-        assert self.costs is not None
-        lines = [f"{name:45} {microseconds:8.1f} us a call" for name, microseconds in self.costs.calls.items()]
-        return "\n".join([*lines, f"{'import torch':45} {self.costs.torch:8.2f} s",
-                          f"{'import convarium':45} {self.costs.convarium:8.2f} s"])  # fmt: skip
-
     def as_data(self) -> dict[str, Any]:
         return {
             "machine": machine(self.threads),
             "limits": asdict(self.limits) if self.limits else None,
-            "costs": asdict(self.costs) if self.costs else None,
-            "training": asdict(self.training) if self.training else None,
-            "networks": asdict(self.networks) if self.networks else None,
+            **{name: asdict(found) for name, found in self.whole.items()},
             "cases": [asdict(measured) for measured in self.measured],
         }
 
@@ -81,18 +68,9 @@ class Report:
             lines += ["![Every case under the machine's limits](roofline.svg)", ""]
         for measured in self.measured:
             lines += ["```", *_lines(measured), "```", ""]
-        for whole in (self.training, self.networks):
-            if whole:
-                lines += [f"{whole}.", ""]
-        if self.costs:
-            lines += [
-                "What a call of a small problem costs on one thread, and an import:",
-                "",
-                "```",
-                self.calls(),
-                "```",
-                "",
-            ]
+        for found in self.whole.values():
+            text = str(found)
+            lines += ["```", text, "```", ""] if "\n" in text else [f"{text}.", ""]
         beside = PATH.with_suffix(".tmp")
         beside.write_text("\n".join(lines).rstrip() + "\n")
         os.replace(beside, PATH)
