@@ -70,6 +70,83 @@ def test_receptive_fields_hold_all_that_has_a_gradient(seed):
             assert (touched[0], touched[-1]) == (start, end)
 
 
+class Between(nn.Module):
+    """Two convolutions, and something between them."""
+
+    def __init__(self, operation, first=None, second=None):
+        super().__init__()
+        self.first, self.second = first or nn.Conv1d(1, 2, 3, padding=1), second or nn.Conv1d(2, 1, 3, padding=1)
+        self.operation = operation
+
+    def forward(self, x):
+        return self.second(self.operation(self.first(x)))
+
+
+def written(y):
+    y = y.clone()
+    y[..., 1:] = y[..., :-1].clone()
+    return y
+
+
+BETWEEN = {
+    "flip": lambda y: y.flip(-1), "roll": lambda y: y.roll(5, -1), "softmax": lambda y: y.softmax(-1),
+    "softmax of channels": lambda y: y.softmax(1), "layer norm": lambda y: F.layer_norm(y, y.shape[-1:]),
+    "instance norm": F.instance_norm, "group norm": lambda y: F.group_norm(y, 2), "cumsum": lambda y: y.cumsum(-1),
+    "sort": lambda y: y.sort(-1)[0], "gate": lambda y: y * y.mean(-1, keepdim=True).sigmoid(), "written": written,
+    "flat gate": lambda y: y * y.mean(-1).tanh()[..., None], "side by side": lambda y: torch.cat([y, y.flip(-1)], -1)[..., 10:30],
+    "reflected": lambda y: F.pad(y, (2, 3), mode="reflect"), "copied": lambda y: F.pad(y, (5, 5), mode="replicate"),
+    "around": lambda y: F.pad(y, (2, 2), mode="circular"), "zeros": lambda y: F.pad(y, (2, 1)), "relu": torch.relu_,
+    "upsampled": lambda y: F.interpolate(y, scale_factor=2), "shuffled": lambda y: y.mT.reshape(y.shape),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_no_operation_makes_a_field_too_small(name):
+    torch.manual_seed(0)
+    model = Between(BETWEEN[name]).double()
+    input = torch.randn(1, 1, 20, dtype=torch.float64, requires_grad=True)
+    output = model(input)
+    view = cv.look(model, input)
+    assert cv.shapes(model, (1, 20)).error is None
+    for s in range(output.shape[2]):
+        (gradient,) = torch.autograd.grad(output[0, 0, s], input, retain_graph=True)
+        (seen,) = view.sees("second", (s,))
+        assert set(np.flatnonzero(gradient[0, 0])) <= set(seen)
+    (middle,) = view.sees("second", (9,))
+    assert (len(middle) == 5) == (name in ("relu", "zeros", "softmax of channels", "reflected", "copied"))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_padding_that_shows_other_places_is_seen(mode):
+    model = Between(torch.relu, nn.Conv1d(1, 2, 3, padding=1, padding_mode=mode)).double()
+    view = cv.look(model, torch.randn(1, 1, 12, dtype=torch.float64))
+    assert view.sees("second", (0,)) == (range(12),)  # at the most
+    assert view.sees("second", (6,)) == (range(4, 9),)
+
+
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Conv1d(1, 1, 3, padding=1), nn.Conv1d(1, 1, 3, padding=1)
+        self.two.weight = self.one.weight
+        self.scale = nn.Parameter(torch.ones(7))
+        self.last = nn.LSTM(5, 3)
+
+    def forward(self, x):
+        return self.last(self.two(self.one(x)))[0]
+
+
+def test_parameters_are_counted_once_whoever_owns_them():
+    found = cv.shapes(Odd(), (1, 5))
+    assert found.parameters == sum(p.numel() for p in Odd().parameters())
+    assert [row.kind for row in found] == ["Conv1d", "Conv1d", "LSTM", "Odd"]
+
+
+class Two(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
 class Branches(nn.Module):
     def __init__(self):
         super().__init__()
@@ -139,6 +216,9 @@ def test_coverage_as_a_heatmap():
          "2: Linear: reads 100 features, but (1, 144) has 144; in_features=144 would fit"),
         (nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(3)), (1, 8, 8), 2,
          "1: BatchNorm2d: has 3 features, but (1, 4, 6, 6) has 4 channels; num_features=4 would fit"),
+        (nn.Conv1d(1, 2, 3), (1, 8, 8), 1,
+         "Conv1d: reads 3 dimensions, a batch and channels included, but (1, 1, 8, 8) has 4"),
+        (nn.Conv2d(1, 2, 3), (3,), 1, "Conv2d: reads 4 dimensions, a batch and channels included, but (1, 3) has 2"),
         (nn.Sequential(cv.nn.LocalConv2d(1, 1, 3, input_size=(9, 9))), (1, 8, 8), 1,
          "0: LocalConv2d: the layer was made for input_size=(9, 9), got input (1, 1, 8, 8); a layer with "
          "input_size=(8, 8) would fit"),
@@ -150,6 +230,12 @@ def test_the_layer_that_does_not_fit_ends_the_table(model, size, rows, error):
     assert found.rows[-1].output is None
     assert found.error == error
     assert "does not fit" in str(found)
+
+
+def test_what_goes_wrong_between_layers_is_said_too():
+    found = cv.shapes(Two(), (1, 8))
+    assert "missing 1 required positional argument: 'y'" in found.error
+    assert found.error in str(found)
 
 
 def test_as_text_and_data():

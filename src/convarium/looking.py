@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +48,7 @@ class View:
         return self.traces[name]
 
     def sees(self, name: str, position: Sequence[int]) -> tuple[range, ...]:
-        """What a position of a layer's output sees of the model's input, in each direction, without padding.
+        """What a position of a layer's output may see of the model's input at the most, in each direction, without padding.
 
         Raises:
             KeyError: no layer of this name has run.
@@ -63,15 +62,12 @@ class View:
             >>> view.sees("2", (0,)), view.sees("2", (3,))
             ((range(0, 5),), (range(4, 11),))
         """
-        size = self[name].output.shape[2:]
+        place = place_of("sees", "position", position, self[name].output.shape[2:])
         fields = self.fields.get(name)
         if fields is None:
             raise ValueError(f"sees: it is not known what {name} sees of the model's input")
-        place = place_of("sees", "position", position, size)
-        return tuple(
-            range(max(0, math.floor(f.start + s * f.jump)), min(most, math.ceil(f.start + s * f.jump + f.size)))
-            for f, s, most in zip(fields, place, self.input.shape[2:], strict=True)
-        )
+        lengths = self.input.shape[2:]
+        return tuple(field.of(s, length) for field, s, length in zip(fields, place, lengths, strict=True))
 
     def html(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Write a page of all traces: one file that opens in any browser, without a network.

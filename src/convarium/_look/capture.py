@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from .. import functional
 from .._maps import apply
 from .._maps.padding import pad
 from .._spec import call as calls
 from .._spec.call import Call
-from .._spec.shown import shown
 from .._spec.tensors import check_tensors
 from ..nn import Layer
 from ..nn._layer import Transposed
@@ -42,10 +42,17 @@ def of_model(call: str, model: nn.Module, input: Any, grad_output: Any) -> list[
     check_tensors(call, input=input)
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise ValueError(f"{call}: {type(model).__name__} has no shape before its first input; call it once")
+    if not input.numel():
+        raise ValueError(f"{call}: input of shape {tuple(input.shape)} has no numbers to look at")
+    dtypes = [tensor.dtype for tensor in model.parameters() if tensor.is_floating_point() or tensor.is_complex()]
+    if dtypes and input.dtype not in dtypes:
+        raise TypeError(f"{call}: input is {input.dtype} but the model is {dtypes[0]}; input.to({dtypes[0]}) would fit")
     seen: list[Seen] = []
-    with as_it_was(model), torch.enable_grad():
+    with torch.inference_mode(False), as_it_was(model), torch.enable_grad():
         with _watched(model, seen):
-            result = model(input.detach().clone().requires_grad_())
+            result = model(
+                input.detach().clone().requires_grad_().clone()
+            )  # no leaf, so that layers may work in place on it
         if not seen:
             raise ValueError(f"{call}: no convolution ran in {type(model).__name__}")
         gradients = _gradients(call, result, [each.output for each in seen], grad_output)
@@ -84,11 +91,16 @@ def is_convolution(module: nn.Module) -> bool:
     return isinstance(module, (Layer, *PLAIN, *TRANSPOSED))
 
 
+def kind_of(module: nn.Module) -> str:
+    """The name of its class, as it was before a parametrization made another of it."""
+    return type_before_parametrizations(module).__name__
+
+
 def call_of(layer: nn.Module, input: tuple[int, ...], output: tuple[int, ...] | None) -> Call:
     """The layer's call on an input of this shape; ``output`` is the shape that a transposed one gave (None: its own)."""
     assert isinstance(layer, (Layer, *PLAIN, *TRANSPOSED))
     assert isinstance(layer.weight, Tensor)
-    n, name = len(layer.kernel_size), type(layer).__name__
+    n, name = len(layer.kernel_size), kind_of(layer)
     shapes = (input, tuple(layer.weight.shape), None)
     channels, flip = getattr(layer, "channels", None), getattr(layer, "flip", False)
     if is_transposed(layer):  # the output's size may have been given with the call
@@ -148,7 +160,9 @@ def numbers_of(tensor: Tensor) -> Numbers:
 def _gradients(call: str, result: Any, outputs: list[Tensor], grad_output: Any) -> list[Tensor]:
     """What a loss whose gradient by ``result`` is this one gives each output; None: a loss that is the sum of all outputs."""
     if not isinstance(result, Tensor):
-        raise TypeError(f"{call}: the model must return one tensor, got {shown(result)}")
+        raise TypeError(
+            f"{call}: the model must return one tensor, got a {type(result).__name__}; a module around it can choose one"
+        )
     if grad_output is None:
         grad_output = torch.ones_like(result)
     check_tensors(call, grad_output=grad_output)
@@ -159,7 +173,11 @@ def _gradients(call: str, result: Any, outputs: list[Tensor], grad_output: Any) 
     grad_output = grad_output.detach().to(result.dtype)
     if len(outputs) == 1 and outputs[0] is result:
         return [grad_output]
-    found = torch.autograd.grad(result, outputs, grad_output, allow_unused=True)
+    learns = [output for output in outputs if output.requires_grad]
+    if not result.requires_grad or not learns:  # it ran without gradients
+        return [torch.zeros_like(output) for output in outputs]
+    given = dict(zip(map(id, learns), torch.autograd.grad(result, learns, grad_output, allow_unused=True), strict=True))
+    found = [given.get(id(output)) for output in outputs]
     return [torch.zeros_like(output) if one is None else one for one, output in zip(found, outputs, strict=True)]
 
 
@@ -192,7 +210,7 @@ def _watched(model: nn.Module, seen: list[Seen]) -> Iterator[None]:
 
     for name, layer in model.named_modules():
         if is_convolution(layer):
-            watch(name or type(layer).__name__, layer)
+            watch(name or kind_of(layer), layer)
     try:
         yield
     finally:

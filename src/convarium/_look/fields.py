@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What the positions of a tensor see of the input, in one direction: position ``s`` sees ``size`` places from
-    ``start + s * jump`` on (before 0 and past the end lies padding)."""
+    """What the positions of a tensor see of the input at the most, in one direction: position ``s`` sees ``size`` places from
+    ``start + s * jump`` on. Before 0 and past the end lies padding: of zeros, or, where it ``wraps``, of other places."""
 
     start: Fraction
     jump: Fraction
     size: Fraction
+    wraps: bool = False
+
+    def of(self, position: int, length: int) -> range:
+        """The places of an input so long that a position sees."""
+        first = self.start + position * self.jump
+        begin, end = math.floor(first), math.ceil(first + self.size)
+        if self.wraps and (begin < 0 or end > length):
+            return range(length)
+        begin, end = max(0, begin), min(length, end)
+        return range(begin, max(begin, end))
 
 
 Fields = tuple[Field, ...]
@@ -29,7 +40,8 @@ def own(n: int) -> Fields:
 def whole(fields: Fields, sizes: Sequence[int]) -> Fields:
     """Of what all positions of a tensor of these sizes are put into."""
     return tuple(
-        Field(f.start, Fraction(0), f.size + (length - 1) * f.jump) for f, length in zip(fields, sizes, strict=True)
+        Field(f.start, Fraction(0), f.size + (length - 1) * f.jump, f.wraps)
+        for f, length in zip(fields, sizes, strict=True)
     )
 
 
@@ -46,9 +58,8 @@ def each(step: Callable[[Field, int, int, int, int], Field], fields: Fields, *ge
 
 def window(field: Field, kernel: int, stride: int, dilation: int, padding: int) -> Field:
     """Of positions that read a window each."""
-    return Field(
-        field.start - padding * field.jump, field.jump * stride, field.size + (kernel - 1) * dilation * field.jump
-    )
+    size = field.size + (kernel - 1) * dilation * field.jump
+    return Field(field.start - padding * field.jump, field.jump * stride, size, field.wraps)
 
 
 def reached(field: Field, kernel: int, stride: int, dilation: int, padding: int) -> Field:
@@ -56,18 +67,21 @@ def reached(field: Field, kernel: int, stride: int, dilation: int, padding: int)
     to ``(h + padding) / stride``, both of which may be fractions."""
     reach = Fraction((kernel - 1) * dilation, stride)
     start = field.start + (Fraction(padding, stride) - reach) * field.jump
-    return Field(start, field.jump / stride, field.size + reach * field.jump)
+    return Field(start, field.jump / stride, field.size + reach * field.jump, field.wraps)
 
 
-def union(fields: Sequence[Fields]) -> Fields | None:
-    """Of what is added or put side by side; None where the jumps differ."""
-    if not fields:
-        return None
+def wrapped(fields: Fields) -> Fields:
+    """With a padding that shows other places of the same tensor."""
+    return tuple(replace(field, wraps=True) for field in fields)
+
+
+def union(fields: Sequence[Fields]) -> Fields:
+    """Of what is added or put side by side, position by position; where steps differ, of all positions together."""
     found = []
-    for each in zip(*fields, strict=True):
-        jumps = {field.jump for field in each}
-        if len(jumps) > 1:
-            return None
-        start = min(field.start for field in each)
-        found.append(Field(start, jumps.pop(), max(field.start + field.size for field in each) - start))
+    for one in zip(*fields, strict=True):
+        start, end = min(f.start for f in one), max(f.start + f.size for f in one)
+        jumps = {f.jump for f in one}
+        if len(jumps) > 1 and jumps != {max(jumps), Fraction(0)}:
+            raise ValueError(f"steps {sorted(jumps)} have no field together")
+        found.append(Field(start, min(jumps), end - start, any(f.wraps for f in one)))
     return tuple(found)

@@ -6,6 +6,8 @@ along with each tensor, through branches too, by watching the operations that ma
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,14 +19,16 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .._planner.choice import choose
+from .._planner.choice import check_engine, choose
 from .._spec.arguments import shape as shape_of
 from .._spec.call import Call
 from .._spec.geometry import Axis
+from .._spec.limits import fits_memory
 from .._spec.problem import Problem
 from .._spec.shown import shown
 from . import capture, coverage_figure
-from .fields import Fields, directions, each, own, reached, union, whole, window
+from .fields import Fields, directions, each, own, reached, union, window, wrapped
+from .following import follow, whole_of
 
 POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 HEADS = (
@@ -60,23 +64,19 @@ class Shapes:
     Attributes:
         rows: a :class:`Row` for each call of a layer that has parameters or changes the shape.
         error: why the model did not run to its end, with the fix where one is likely; None if it did.
+        parameters: of the whole model, each once.
     """
 
-    def __init__(self, rows: Sequence[Row], error: str | None) -> None:
+    def __init__(self, rows: Sequence[Row], error: str | None, parameters: int) -> None:
         self.rows = tuple(rows)
         self.error = error
+        self.parameters = parameters
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    @property
-    def parameters(self) -> int:
-        """Of all rows; a layer that is called twice counts once."""
-        own = {row.name.partition(" (call")[0]: row.parameters for row in self.rows}
-        return sum(own.values())
 
     @property
     def multiply_adds(self) -> int:
@@ -90,7 +90,9 @@ class Shapes:
             found = asdict(row)
             del found["counts"]
             if row.field is not None:
-                found["field"] = [{key: float(value) for key, value in asdict(each).items()} for each in row.field]
+                found["field"] = [
+                    {"start": float(f.start), "jump": float(f.jump), "size": float(f.size)} for f in row.field
+                ]
             rows.append(found)
         return {
             "rows": rows, "parameters": self.parameters, "multiply_adds": self.multiply_adds, "error": self.error,
@@ -119,6 +121,8 @@ class Shapes:
             lines.append("  ".join(cells).rstrip())
             if number and number <= len(self.rows) and (error := self.rows[number - 1].error):
                 lines.append(f"  {error}")
+        if self.error is not None and (not self.rows or self.rows[-1].error is None):
+            lines.append(f"  {self.error}")
         return "\n".join(lines)
 
 
@@ -128,14 +132,15 @@ def shapes(call: str, model: Any, input_size: Any, engine: str = "auto") -> Shap
 
     if not isinstance(model, nn.Module):
         raise TypeError(f"{call}: model must be a torch.nn.Module, got {shown(model)}")
+    check_engine(call, engine)
     size = shape_of(call, "input_size", input_size)
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise ValueError(f"{call}: {type(model).__name__} has no shape before its first input; call it once")
-    dtype = next((tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()), torch.float32)
-    watch = _Watch(engine)
-    error = None
-    with capture.as_it_was(model), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-        input = torch.empty((1, *size), dtype=dtype)
+    fits_memory(call, input=(1, *size))
+    numbers = [tensor.dtype for tensor in model.parameters() if tensor.is_floating_point() or tensor.is_complex()]
+    watch, error = _Watch(engine), None
+    with capture.as_it_was(model), torch.no_grad(), _quiet(), FakeTensorMode(allow_non_fake_inputs=True):
+        input = torch.empty((1, *size), dtype=numbers[0] if numbers else torch.float32)
         watch.set(input, own(max(len(size) - 1, 0)))
         with watch.hooks(model):
             try:
@@ -143,7 +148,18 @@ def shapes(call: str, model: Any, input_size: Any, engine: str = "auto") -> Shap
                     model(input)
             except Exception as raised:  # whatever a model raises belongs into the table
                 error = watch.fail(raised)
-    return Shapes(watch.rows, error)
+    return Shapes(watch.rows, error, sum(parameter.numel() for parameter in model.parameters()))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What PyTorch logs of an operation that does not fit, the table says."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 class _Watch(TorchDispatchMode):
@@ -169,52 +185,29 @@ class _Watch(TorchDispatchMode):
     # -- operations ------------------------------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        first = result[0] if isinstance(result, (tuple, list)) and result else result
-        if isinstance(first, Tensor) and self.get(first) is None:
-            self.set(first, self._follow(func.overloadpacket.__name__, args, first))
-        return result
-
-    def _follow(self, name: str, args: Any, result: Tensor) -> Fields | None:
-        flat = [each for arg in args for each in (arg if isinstance(arg, (tuple, list)) else (arg,))]
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        given = [*args, *kwargs.values()]
+        flat = [each for one in given for each in (one if isinstance(one, (tuple, list)) else (one,))]
         seen = [(each, fields) for each in flat if isinstance(each, Tensor) and (fields := self.get(each)) is not None]
-        if not seen:
-            return None
-        source, fields = seen[0]
-        n = len(fields)
-        if result.ndim != n + 2:
-            return None
-        size = tuple(result.shape[2:])
-        if name == "convolution":
-            _, weight, _, stride, padding, dilation, transposed, *_ = args
-            step = reached if transposed else window
-            return each(step, fields, weight.shape[2:], stride, dilation, padding)
-        if name in ("forward", "grad_input"):  # ours
-            _, weight, _, stride, padding, dilation, *_ = args
-            return each(window if name == "forward" else reached, fields, weight.shape[-n:], stride, dilation, padding)
-        if "_pool" in name and "adaptive" not in name:
-            given = [*args[1:], *([], 0, 1)[len(args) - 2 :]] if len(args) < 5 else args[1:5]
-            kernel, stride, padding, last = given[:4]
-            dilation = last if name.startswith("max") else 1
-            stride = stride or kernel
-            return each(window, fields, kernel, stride, dilation, padding)
-        if name.endswith("pad_nd") or "_pad" in name:
-            pads = args[1]
-            before = [pads[2 * (n - 1 - d)] if 2 * (n - 1 - d) < len(pads) else 0 for d in range(n)]
-            return each(window, fields, 1, 1, 1, before)
-        if all(length == 1 for length in size) and tuple(source.shape[2:]) != size:  # all positions at once
-            return whole(fields, source.shape[2:])
-        alike = [fields for tensor, fields in seen if tuple(tensor.shape[2:]) == size and len(fields) == n]
-        return union(alike)
+        first = result[0] if isinstance(result, (tuple, list)) and result else result
+        if not seen or not isinstance(first, Tensor):
+            return result
+        self.set(first, follow(func, args, first, seen))
+        if func._schema.is_mutable and isinstance(args[0], Tensor) and (base := args[0]._base) is not None:
+            both = [(first, whole_of(first, self.get(first) or ()))]
+            if (before := self.get(base)) is not None:
+                both.append((base, whole_of(base, before)))
+            self.set(base, union([fields for _, fields in both]))  # a part of it was written
+        return result
 
     # -- layers ----------------------------------------------------------------------------------------------------------
 
     def hooks(self, model: nn.Module) -> Any:
-        from contextlib import ExitStack
-
-        stack = ExitStack()
+        stack = contextlib.ExitStack()
         for name, module in model.named_modules():
-            if capture.is_convolution(module) or not any(True for _ in module.children()):
+            own_parameters = any(True for _ in module.parameters(recurse=False))
+            if capture.is_convolution(module) or own_parameters or not any(True for _ in module.children()):
                 own = name or type(module).__name__
                 before = module.register_forward_pre_hook(self._before(own), with_kwargs=True)
                 after = module.register_forward_hook(self._after(own), with_kwargs=True)
@@ -232,6 +225,7 @@ class _Watch(TorchDispatchMode):
         def hook(module: nn.Module, inputs: Any, keywords: Any, output: Any) -> None:
             self._running.pop()
             input = _input(inputs, keywords)
+            output = output[0] if isinstance(output, (tuple, list)) and output else output
             if not isinstance(input, Tensor) or not isinstance(output, Tensor):
                 return
             own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
@@ -256,6 +250,7 @@ class _Watch(TorchDispatchMode):
             before = [pair[0] for pair in call.pads]
             step = reached if transposed else window
             fields = each(step, fields, call.kernel_size, call.stride, call.dilation, before)
+            fields = fields if call.mode is None else wrapped(fields)
         self.set(output, fields)
         chosen = choose(map, problem, getattr(module, "engine", self._engine))  # type: ignore[arg-type]
         self.rows.append(
@@ -269,6 +264,7 @@ class _Watch(TorchDispatchMode):
         sizes: dict[str, Any] = {}
         n = input.ndim - 2
         fields = self.get(output)
+        fields = fields if fields is not None and output.ndim == len(fields) + 2 else None
         if isinstance(module, POOLS):
             kernel, stride, padding = (
                 directions(value, n)
@@ -287,7 +283,7 @@ class _Watch(TorchDispatchMode):
         products = math.prod(output.shape) * module.in_features if isinstance(module, nn.Linear) else 0
         self.rows.append(
             Row(
-                self._name(name), type(module).__name__, tuple(input.shape), tuple(output.shape), field=fields,
+                self._name(name), capture.kind_of(module), tuple(input.shape), tuple(output.shape), field=fields,
                 parameters=parameters, multiply_adds=products, **sizes,
             )
         )  # fmt: skip
@@ -299,8 +295,8 @@ class _Watch(TorchDispatchMode):
         name, module, input = self._running[-1]
         sizes = tuple(input.shape) if isinstance(input, Tensor) else ()
         why = _why(module, sizes, raised)
-        self.rows.append(Row(self._name(name), type(module).__name__, sizes, None, error=why))
-        return f"{name}: {why}"
+        self.rows.append(Row(self._name(name), capture.kind_of(module), sizes, None, error=why))
+        return why if why.startswith(f"{name}: ") else f"{name}: {why}"
 
 
 def _input(inputs: Any, keywords: Any) -> Any:
@@ -325,15 +321,19 @@ def _coverage(call: Call) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int,
 
 
 def _kind(module: nn.Module, problem: Problem) -> str:
-    return f"{type(module).__name__}{'' if type(module).__module__.startswith('torch') else f', {problem.sharing}'}"
+    return f"{capture.kind_of(module)}{'' if type(module).__module__.startswith('torch') else f', {problem.sharing}'}"
 
 
 def _why(module: nn.Module, sizes: tuple[int, ...], raised: Exception) -> str:
     """What does not fit, and which argument would make it fit."""
-    name = type(module).__name__
+    name = capture.kind_of(module)
     if capture.is_convolution(module):
         assert isinstance(module.kernel_size, tuple)
-        channels = sizes[-1 - len(module.kernel_size)]
+        n = len(module.kernel_size)
+        if len(sizes) not in (n + 1, n + 2):
+            needs = f"{n + 2} dimensions, a batch and channels included"
+            return f"{name}: reads {needs}, but {sizes} has {len(sizes)}"
+        channels = sizes[-1 - n]
         if channels != module.in_channels:
             return f"{name}: reads {module.in_channels} channels, but {sizes} has {channels}; in_channels={channels} would fit"
         if not isinstance(raised, (ValueError, TypeError)):  # of a layer of torch's: in our words
