@@ -132,6 +132,8 @@ def test_forms(capsys):
         (("--stride", "1x2x3"), "--stride: one number or 2, got '1x2x3'"),
         (("--groups", "2"), "ChannelGraph.groups"),
         (("--tile", "3"), "tile"),
+        (("--groups", "2", "--interlaced", "2", "--channels", "4x4"), "--groups: interlaced groups are groups already"),
+        (("--json", "--format", "latex"), "--format: with --json there is one form"),
         (("--only", "backward"), "--only: 'backward' is none of forward, filter, input"),
         (("--format", "word"), "--format: 'word' is none of text, latex, markdown"),
         (("--input", "60x60", "--kernel", "9x9"), "explain: these are 219,024 products in each map"),

@@ -72,7 +72,7 @@ def test_a_kernel_on_a_photo(kernel, photo, tmp_path, capsys):
     assert [axis["size"] for axis in layer["axes"]] == [1, 20, 30]
     assert [axis["kernel"] for axis in layer["axes"]][1:] == taps
     assert [axis["stride"] for axis in layer["axes"]][1:] == [2, 1]
-    assert layer["out_channels"] == outputs
+    assert layer["outputs"] == list(range(outputs))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_kernel_on_a_photo(kernel, photo, tmp_path, capsys):
     [
         ([], "look: give a RUN, or --image FILE and --kernel NAME"),
         (["nowhere"], "nowhere"),
-        (["RUN", "--kernel", "sobel"], "--kernel: a run has kernels of its own"),
+        (["RUN", "--kernel", "sobel"], "--kernel: a run has its own"),
         (["RUN", "--image", "999"], "--image: the run has test images 0 to 39, got 999"),
         (["RUN", "--image", "1", "--image", "PHOTO"], "--image: give numbers of test images, or files, not both"),
         (["RUN", "--layer", "head"], "--layer: no layer is called 'head'; there are shared-valid stem"),
@@ -89,12 +89,20 @@ def test_a_kernel_on_a_photo(kernel, photo, tmp_path, capsys):
         (["--image", "PHOTO", "--kernel", "PHOTO"], "no rows of numbers"),
         (["--image", "PHOTO", "--kernel", "sobel", "--size", "2"], "--kernel: sobel is larger than the photo, 1 x 2"),
         (["--image", "PHOTO", "--kernel", "sobel", "--stride", "0"], "stride"),
+        (["RUN", "--stride", "2"], "--stride: a run has its own"),
+        (["--image", "PHOTO", "--kernel", "sobel", "--layer", "stem"], "--layer: only a run has it"),
+        (["--image", "PHOTO", "--kernel", "EMPTY"], "a kernel must be rows of real numbers"),
+        (["--image", "PHOTO", "--kernel", "sobel", "--out", "."], ".: is a directory"),
         (["--image", "no.png", "--kernel", "sobel"], "no.png: no such file or directory"),
         (["--image", "PHOTO", "--kernel", "sobel", "--out", "/proc/none/page.html"], "/proc/none/page.html: "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_a_line(arguments, message, trained, photo, tmp_path, capsys):
-    words = [{"RUN": str(trained), "PHOTO": str(photo)}.get(word, word) for word in arguments]
+    words = [
+        {"RUN": str(trained), "PHOTO": str(photo), "EMPTY": str(tmp_path / "empty.txt")}.get(word, word)
+        for word in arguments
+    ]
+    (tmp_path / "empty.txt").touch()
     if "--out" not in words:
         words += ["--out", str(tmp_path / "page.html")]
     capsys.readouterr()

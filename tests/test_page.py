@@ -1,6 +1,8 @@
 """The page in a real browser: it loads without a network, answers pointer and keys, and its numbers are those of the maps."""
 
+import dataclasses
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -290,7 +292,7 @@ def test_a_real_layer_stays_usable(opened, tmp_path):
     trace = view["Conv2d"]
     page.point("output", 50, 60, 112, 112)
     assert page.total("forward") == pytest.approx(trace.output[0, 0, 50, 60], abs=2e-3)
-    assert page.page.get_by_text("channels not shown").count() == 1
+    assert page.page.get_by_text("what is not shown").count() == 1
     page.view("Matrix")
     assert "a point stands for" in page.page.locator("[data-grid=matrix]").inner_text()
 
@@ -320,6 +322,84 @@ def test_bad_input_writes_nothing(tmp_path):
 
 
 def test_many_numbers_are_packed_as_fractions_of_the_largest():
-    made = cv.look(nn.Conv2d(1, 1, 3), torch.randn(1, 1, 300, 300)).page("a title with <b>")
+    made = cv.look(nn.Conv2d(4, 4, 3), torch.randn(1, 4, 140, 140)).page("a title with <b>")
     assert "<title>a title with &lt;b&gt; — convarium</title>" in made
-    assert '"scale":null' not in made.split('"data"')[1]
+    assert '"scale":null' not in made.split('id="data"')[1].split("</script>")[0]
+
+
+def data(path):
+    return json.loads(path.read_text().split('id="data">')[1].split("</script>")[0])["layers"]
+
+
+@in_browser
+def test_what_is_not_shown_is_a_part_of_each_sum(opened, tmp_path):
+    """Samples, channels and places beyond the page's budget; a graph whose first channels are not joined."""
+    torch.manual_seed(0)
+    graph = cv.ChannelGraph.from_edges(512, 512, [(511 - i, i) for i in range(512)])
+    for layer, shape in (
+        (nn.Conv2d(1, 2, 3), (32, 1, 8, 8)), (nn.Conv2d(1, 1, 3, padding=1), (1, 1, 700, 700)),
+        (cv.nn.ChannelConv2d(graph, 3), (1, 512, 40, 40)), (cv.nn.LocalConv1d(1, 1, 3, input_size=60_000), (1, 1, 60_000)),
+    ):  # fmt: skip
+        input = torch.randn(shape)
+        view = cv.look(layer, input, torch.randn_like(layer(input)))
+        page = opened(view)
+        (trace,) = view.traces.values()
+        assert page.page.locator(".check:not(.wrong)").count() == 1
+        for name, total in (("Filter gradient", "weight"), ("Input gradient", "backward")):
+            page.view(name)
+            assert np.isfinite(page.total(total))
+            assert page.page.locator(".check:not(.wrong)").count() == 1
+        assert trace.problem.batch < 32 or page.page.get_by_label("sample", exact=True).locator("option").count() == 16
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) < 5 * 2**20
+    labels = data(tmp_path / "look2.html")[0]
+    assert labels["inputs"][-1] == 511
+
+
+@in_browser
+def test_a_wrong_number_is_not_called_right(opened):
+    """However small the numbers are."""
+    view = cv.look(nn.Conv2d(1, 1, 3), torch.randn(1, 1, 6, 6), 1e-6 * torch.randn(1, 1, 4, 4))
+    (trace,) = view.traces.values()
+    wrong = dataclasses.replace(trace, grad_input=-trace.grad_input, grad_weight=0 * trace.grad_weight)
+    page = opened(cv.View([wrong]))
+    assert page.page.locator(".check.wrong").count() == 0
+    for name in ("Filter gradient", "Input gradient"):
+        page.view(name)
+        assert page.page.locator(".check.wrong").count() == 1
+
+
+@in_browser
+def test_what_is_tried_out_is_forgotten(opened):
+    """From local to shared and back the local kernels are there again; a number that was written stays."""
+    layer, input = cv.nn.LocalConv2d(1, 1, 2, input_size=(4, 4)), torch.randn(1, 1, 4, 4)
+    page = opened(cv.look(layer, input))
+    page.point("output", 2, 1, 3, 3)
+    before = page.total("forward")
+    for kind in ("shared", "local"):
+        page.page.get_by_role("button", name=kind, exact=True).click()
+    page.point("output", 2, 1, 3, 3)
+    assert page.total("forward") == pytest.approx(before, abs=1e-5)
+    page.page.locator("[data-grid=kernel] .cells").focus()
+    page.page.keyboard.press("7")
+    page.page.keyboard.press("Enter")
+    written = page.total("forward")
+    for kind in ("shared", "local"):
+        page.page.get_by_role("button", name=kind, exact=True).click()
+    page.point("output", 2, 1, 3, 3)
+    assert page.total("forward") == pytest.approx(written, abs=1e-5) != before
+
+
+@in_browser
+def test_a_view_has_a_link_of_its_own(opened):
+    view = cv.look(nn.Conv2d(1, 1, 3), torch.randn(1, 1, 5, 5))
+    page = opened(view, at="#view=matrix")
+    assert page.page.locator("[data-grid=matrix]").count() == 1
+    assert page.page.locator(".tour").count() == 0
+    odd = opened(view, at="#%E0%A4%A")
+    assert odd.page.locator("[data-sum=forward]").count() == 1
+
+
+def test_a_layer_that_reads_nothing_is_refused():
+    graph = cv.ChannelGraph.from_edges(2, 2, [], allow_empty=True)
+    with pytest.raises(ValueError, match="html: ChannelConv2d reads nothing, its graph has no edge"):
+        cv.look(cv.nn.ChannelConv2d(graph, 3), torch.randn(1, 2, 5, 5)).page()

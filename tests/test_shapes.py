@@ -270,10 +270,13 @@ def test_the_command(capsys, tmp_path, monkeypatch):
     (tmp_path / "mynet.py").write_text(
         "from torch import nn\n"
         "model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(5, 1))\n"
-        "def make(): return model[0]\n"
+        "def make(): print('hello'); return model[0]\n"
+        "def quits(): raise SystemExit('bye')\n"
     )
     assert command(["shapes", "mynet:make", "--input", "1x9x9"]) == 0
-    assert "2x7x7" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "2x7x7" in shown.out
+    assert "hello" not in shown.out
     assert command(["shapes", "mynet:model", "--input", "1x9x9", "--json"]) == 2
     shown = capsys.readouterr()
     assert json.loads(shown.out)["error"] in shown.err
@@ -283,6 +286,8 @@ def test_the_command(capsys, tmp_path, monkeypatch):
         (["mynet"], "mynet: neither the folder of a run nor MODULE:NAME"),
         (["mynet:nothing", "--input", "1x9x9"], "mynet:nothing: AttributeError"),
         (["mynet:nn.ReLU.forward.__doc__", "--input", "1x9x9"], "gives no torch.nn.Module"),
+        (["mynet:quits", "--input", "1x9x9"], "mynet:quits: SystemExit: bye"),
+        (["mynet:make", "--input", "1x9x9", "--task", "plain"], "--task: only a run has it"),
         (["nowhere:make", "--input", "1x9x9"], "nowhere:make: ModuleNotFoundError: No module named 'nowhere'"),
     ):
         assert command(["shapes", *words]) == 2

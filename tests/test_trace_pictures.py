@@ -93,8 +93,10 @@ PAIR = torch.ones(1, 1, 2)
     [
         (lambda: view("shared").figure("backward"), ValueError, "figure: kind must be one of forward, weight_grad"),
         (lambda: view("shared").figure("matrix", "head"), KeyError, "no convolution named 'head' ran; there are Conv2d"),
+        (lambda: view("shared").text(output=(0,)), TypeError, "text: output must be 4 whole numbers, got \\(0,\\)"),
+        (lambda: view("shared").figure("forward", output="abcd"), TypeError, "figure: output must be 4 whole numbers, got"),
         (lambda: view("shared").text("head"), KeyError, "no convolution named 'head' ran"),
-        (lambda: view("shared").text(output=(0, 0, 9, 0)), ValueError, r"at_output: position must be from 0 to \(5, 6\)"),
+        (lambda: view("shared").text(output=(0, 0, 9, 0)), ValueError, r"text: output must be from 0 to \(1, 2, 5, 6\), got"),
         (lambda: cv.look(PAIR, torch.ones(1, 1, 3000)).figure("matrix"), ValueError, "the matrix has 2999 x 3000 entries"),
         (lambda: cv.look(PAIR + 0j, torch.ones(1, 1, 3) + 0j).figure("forward"), ValueError, "complex numbers"),
         (lambda: cv.look(PAIR, torch.ones(1, 1, 3), padding=2).figure("forward", output=(0, 0, 0)), ValueError, "reads nothing"),

@@ -3,14 +3,15 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { changed, edited, type Geometry } from "./change";
 import { Controls } from "./controls";
+import { count, flat, place, type Three } from "./conv";
 import { spell, type Content, type Layer } from "./data";
-import { inChannel, inChannels, outChannel, outChannels } from "./layer";
+import { inChannel, inChannels, inNames, outChannel, outChannels, outNames } from "./layer";
 import { Neuron } from "./neuron";
 import { PALETTES } from "./numbers";
 import {
   fit, selectInChannel, selectInput, selectOutChannel, selectOutput, selectTap, start, type Selection,
 } from "./selection";
-import { systemTheme, ThemeContext, type Theme } from "./theme";
+import { LookContext, systemTheme, type Theme } from "./look";
 import { STEPS } from "./tour";
 import { Connections } from "./views/connections";
 import { FilterGradient } from "./views/filter";
@@ -26,31 +27,40 @@ const VIEWS: [ViewName, string, (props: ViewProps) => preact.JSX.Element][] = [
   ["connections", "Connections", Connections],
 ];
 
+interface State {
+  of: Layer;
+  base: Layer;
+  layer: Layer;
+  selection: Selection;
+}
+
 export function App({ content }: { content: Content }) {
-  const hash = decodeURIComponent(window.location.hash.slice(1));
+  const hash = window.location.hash.slice(1); // a step of the tour, or view=NAME
   const first = STEPS.findIndex((step) => step.id === hash);
   const [theme, setTheme] = useState<Theme>(systemTheme());
   const [large, setLarge] = useState(false);
   const [step, setStep] = useState<number | null>(first >= 0 ? first : null);
   const [asked, setAsked] = useState(false); // whether the question of a step is answered
   const [number, setNumber] = useState(0);
-  const [view, setView] = useState<ViewName>(first >= 0 ? STEPS[first].view : (VIEWS.find(([name]) => name === hash)?.[0] ?? "forward"));
+  const [view, setView] = useState<ViewName>(first >= 0 ? STEPS[first].view : (VIEWS.find(([name]) => `view=${name}` === hash)?.[0] ?? "forward"));
   const original = useMemo(() => (step === null ? spell(content.layers[number], content) : STEPS[step].layer()), [content, number, step]);
-  const [state, setState] = useState<{ of: Layer; layer: Layer; selection: Selection }>(() => ({ of: original, layer: original, selection: start(original) }));
+  // `base` has the numbers as they were last written: a geometry is tried out on them, whatever was tried out before
+  const begin = (): State => ({ of: original, base: original, layer: original, selection: start(original, step === null ? undefined : STEPS[step].at) });
+  const [state, setState] = useState<State>(begin);
   const [message, setMessage] = useState("");
   const [symbols, setSymbols] = useState(first >= 0 && !!STEPS[first].symbols);
   const [playing, setPlaying] = useState(false);
   const [width, setWidth] = useState(1200);
   const main = useRef<HTMLElement>(null);
 
-  const now = state.of === original ? state : { of: original, layer: original, selection: start(original) };
+  const now = state.of === original ? state : begin();
   const { layer, selection } = now;
   const select = (next: Selection) => setState({ ...now, selection: next });
-  const follow = (next: Layer | string) => {
+  const follow = (next: Layer | string, written: boolean) => {
     setMessage(typeof next === "string" ? next : "");
-    if (typeof next !== "string") setState({ of: original, layer: next, selection: fit(next, selection) });
+    if (typeof next !== "string") setState({ of: original, base: written ? next : now.base, layer: next, selection: fit(next, selection) });
   };
-  const change = (geometry: Geometry) => follow(changed(layer, geometry));
+  const change = (geometry: Geometry) => follow(changed(now.base, geometry), false);
   const go = (next: number | null) => {
     setStep(next);
     setAsked(false);
@@ -58,7 +68,7 @@ export function App({ content }: { content: Content }) {
     setPlaying(false);
     if (next !== null) setView(STEPS[next].view);
     setSymbols(next !== null && !!STEPS[next].symbols);
-    history.replaceState(null, "", next === null ? `#${view}` : `#${STEPS[next].id}`);
+    history.replaceState(null, "", next === null ? `#view=${view}` : `#${STEPS[next].id}`);
   };
   const forth = () => {
     if (step === null) return;
@@ -78,7 +88,8 @@ export function App({ content }: { content: Content }) {
   }, [theme, large]);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {
-      if ((event.target as HTMLElement).matches?.("input, select")) return;
+      const writing = (event.target as HTMLElement).matches?.("input, select");
+      if (writing && !event.key.startsWith("Page")) return; // a clicker works wherever one has been
       if (step !== null && ["PageDown", "ArrowRight"].includes(event.key)) forth();
       else if (step !== null && ["PageUp", "ArrowLeft"].includes(event.key)) back();
       else if (/^[1-5]$/.test(event.key) && !(event.target as HTMLElement).closest?.(".cells")) setView(VIEWS[Number(event.key) - 1][0]);
@@ -96,7 +107,7 @@ export function App({ content }: { content: Content }) {
     window.parent.postMessage(
       {
         convarium: {
-          layer: layer.name, view, sample: selection.sample, in_channel: i, out_channel: j, output: own(selection.output),
+          layer: layer.name, view, sample: selection.sample, in_channel: layer.inputs[i], out_channel: layer.outputs[j], output: own(selection.output),
           tap: own(selection.tap), input: own(selection.input),
         },
       },
@@ -113,7 +124,7 @@ export function App({ content }: { content: Content }) {
   const palette = PALETTES[theme];
   const many = Math.max(inChannels(layer), outChannels(layer)) > 1;
   return (
-    <ThemeContext.Provider value={theme}>
+    <LookContext.Provider value={{ theme, large }}>
       <header>
         <h1>convarium <span>{step === null ? content.title : "the tour"}</span></h1>
         <div class="choices">
@@ -135,12 +146,12 @@ export function App({ content }: { content: Content }) {
             <>
               <label>output channel
                 <select aria-label="output channel" value={outChannel(layer, selection.edge)} onChange={(event) => select(selectOutChannel(layer, selection, Number(event.currentTarget.value)))}>
-                  {Array.from({ length: outChannels(layer) }, (_, k) => <option key={k} value={k}>{k}</option>)}
+                  {outNames(layer).map((name, k) => <option key={k} value={k}>{name}</option>)}
                 </select>
               </label>
               <label>input channel
                 <select aria-label="input channel" value={inChannel(layer, selection.edge)} onChange={(event) => select(selectInChannel(layer, selection, Number(event.currentTarget.value)))}>
-                  {Array.from({ length: inChannels(layer) }, (_, k) => <option key={k} value={k}>{k}</option>)}
+                  {inNames(layer).map((name, k) => <option key={k} value={k}>{name}</option>)}
                 </select>
               </label>
             </>
@@ -180,39 +191,36 @@ export function App({ content }: { content: Content }) {
       )}
       <nav role="tablist">
         {VIEWS.map(([name, title]) => (
-          <button key={name} type="button" role="tab" aria-selected={view === name} onClick={() => { setView(name); if (step === null) history.replaceState(null, "", `#${name}`); }}>{title}</button>
+          <button key={name} type="button" role="tab" aria-selected={view === name} onClick={() => { setView(name); if (step === null) history.replaceState(null, "", `#view=${name}`); }}>{title}</button>
         ))}
         <button type="button" class="play" aria-pressed={playing} onClick={() => setPlaying(!playing)}>{playing ? "Pause" : "Play"}</button>
       </nav>
-      <main ref={main} data-view={view}>
+      <main ref={main}>
         <View
           layer={layer} selection={selection} select={select} symbols={{ on: symbols, n: layer.n }} width={width}
-          veiled={step !== null && !!STEPS[step].question && !asked}
-          edit={(tensor, index, value) => follow(edited(layer, tensor, index, value))}
+          veiled={step !== null && !!STEPS[step].question && !asked} neutral={step !== null && !!STEPS[step].neutral}
+          edit={(tensor, index, value) => follow(edited(layer, tensor, index, value), true)}
         />
       </main>
       <footer>
         <Controls
           layer={layer} change={change} message={message}
-          reset={layer === original ? null : () => { setMessage(""); setState({ of: original, layer: original, selection: fit(original, selection) }); }}
+          reset={layer === original ? null : () => { setMessage(""); setState({ of: original, base: original, layer: original, selection: fit(original, selection) }); }}
         />
         <div class="legend">
           <span>negative</span>
           <i style={{ background: `linear-gradient(90deg, rgb(${palette.minus}), rgb(${palette.zero}), rgb(${palette.plus}))` }} />
           <span>positive</span>
-          <span class="note">{layer.kind}{layer.transposed ? ", transposed" : ""}; double-click or type to change a number{layer.note && `; ${layer.note}`}</span>
+          <span class="note">{layer.kind}{layer.transposed ? ", transposed" : ""}; keys 1 to 5: views, arrows: cells; type to change a number{layer.note && `; ${layer.note}`}</span>
         </div>
       </footer>
-    </ThemeContext.Provider>
+    </LookContext.Provider>
   );
 }
 
 /** The next place of what the view is about, in reading order. */
 function advance(layer: Layer, selection: Selection, view: ViewName): Selection {
-  const next = (at: [number, number, number], sizes: [number, number, number]): [number, number, number] => {
-    const index = ((at[0] * sizes[1] + at[1]) * sizes[2] + at[2] + 1) % (sizes[0] * sizes[1] * sizes[2]);
-    return [Math.floor(index / (sizes[1] * sizes[2])), Math.floor(index / sizes[2]) % sizes[1], index % sizes[2]];
-  };
+  const next = (at: Three, sizes: Three): Three => place((flat(at, sizes) + 1) % count(sizes), sizes);
   if (view === "filter") return selectTap(layer, selection, next(selection.tap, layer.shapes.kernel));
   const cell = view === "input" ? !layer.transposed : layer.transposed && view === "forward";
   return cell

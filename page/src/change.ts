@@ -1,6 +1,6 @@
 // A layer under another geometry: what the reader tries out.
 
-import { count, flat, outputSize, places, shapesOf, weightAt, type Axis, type Three } from "./conv";
+import { count, outputSize, places, shapesOf, weightAt, type Axis, type Three } from "./conv";
 import type { Layer } from "./data";
 import { outChannels, outSizes, products, recompute } from "./layer";
 
@@ -48,6 +48,7 @@ export function changed(layer: Layer, geometry: Geometry): Layer | string {
   next.gradWeight = new Float64Array(next.weight.length);
   if (count(outSizes(next)) !== count(outSizes(layer))) {
     next.gradOutput = new Float64Array(next.batch * outChannels(next) * count(outSizes(next))).fill(1);
+    next.note = "the gradient of the output is ones here: its size is another";
     if (layer.bias && layer.bias.length > outChannels(layer)) {
       const [old, size] = [count(outSizes(layer)), count(outSizes(next))];
       const bias = layer.bias;
@@ -63,6 +64,7 @@ export interface Made {
   kernel: number[];
   stride?: number;
   padding?: number;
+  after?: number; // padding after, where it is another
   dilation?: number;
   tile?: number | "local";
   channels?: [number, number];
@@ -78,12 +80,12 @@ export function make(made: Made): Layer {
   const n = made.input.length;
   const three = (sizes: number[], fill: number): Three => [...Array(3 - n).fill(fill), ...sizes] as Three;
   const [size, kernel] = [three(made.input, 1), three(made.kernel, 1)];
-  const { stride = 1, padding = 0, dilation = 1, channels = [1, 1] } = made;
+  const { stride = 1, padding = 0, after = padding, dilation = 1, channels = [1, 1] } = made;
   const axes = size.map((length, d) => {
     const own = d >= 3 - n;
     const [u, p, r] = own ? [stride, padding, dilation] : [1, 0, 1];
     return {
-      size: length, kernel: kernel[d], output: outputSize(length, kernel[d], u, r, p, p), stride: u, dilation: r, padding: p,
+      size: length, kernel: kernel[d], output: outputSize(length, kernel[d], u, r, p, own ? after : 0), stride: u, dilation: r, padding: p,
       flip: own && !!made.flip,
     };
   }) as [Axis, Axis, Axis];
@@ -97,7 +99,8 @@ export function make(made: Made): Layer {
   const taps = count(kernel);
   const layer: Layer = {
     name: made.name ?? "", kind: tile.every((t) => t === 1) ? "shared" : made.tile === "local" ? "local" : "tiled", n, transposed: false, conv,
-    shapes, batch: 1, note: "", field: null, network: null, partial: false, changed: true,
+    shapes, batch: 1, note: "", field: null, network: null, inputs: [...Array(channels[0]).keys()], outputs: [...Array(channels[1]).keys()],
+    exact: true, moreSamples: false, partial: false, changed: true,
     input: fill(channels[0] * count(size), made.numbers, (k) => k + 1),
     weight: fill(edges.length * count(tile) * taps, made.weights, (k) => (k % taps) + 1 + Math.floor(k / taps)),
     bias: null, output: new Float64Array(), gradOutput: fill(channels[1] * count(output), made.gradient, (k) => k + 1),
@@ -113,6 +116,3 @@ export function edited(layer: Layer, tensor: "input" | "weight" | "gradOutput", 
   numbers[index] = value;
   return recompute({ ...layer, [tensor]: numbers });
 }
-
-export const same = (a: Geometry, b: Geometry): boolean =>
-  (Object.keys(a) as (keyof Geometry)[]).every((key) => flat(a[key], [9999, 9999, 9999]) === flat(b[key], [9999, 9999, 9999]));

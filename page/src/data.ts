@@ -12,11 +12,11 @@ interface PackedLayer {
   axes: Convolution["axes"];
   tile: Three;
   edges: [number, number][];
-  in_channels: number; // of the convolution, those that are shown
-  out_channels: number;
-  all_in_channels: number;
-  all_out_channels: number;
+  inputs: number[]; // channels of the convolution, those that are shown
+  outputs: number[];
   batch: number;
+  partial: boolean;
+  more_samples: boolean;
   note: string;
   field: Field[] | null;
   input: Packed; // of the layer
@@ -33,6 +33,7 @@ export interface Field {
   start: number;
   jump: number;
   size: number;
+  wraps: boolean; // what lies outside is no zeros, but other places
 }
 
 export interface Content {
@@ -59,7 +60,11 @@ export interface Layer {
   note: string;
   field: Field[] | null; // null: not known, or the geometry was changed
   network: Network | null;
-  partial: boolean; // some channels are not shown, and sums have a rest
+  inputs: number[]; // channels of the convolution, by their numbers in the model
+  outputs: number[];
+  exact: boolean; // numbers are float32, and not fractions of the largest
+  partial: boolean; // some channels or places are not shown, and sums have a rest
+  moreSamples: boolean; // some samples are not shown, and the gradient of a weight has a rest
   changed: boolean; // by the reader: there is nothing of the library's to compare with
   input: Float64Array;
   weight: Float64Array;
@@ -82,13 +87,13 @@ function unpack(packed: Packed): Float64Array {
 export function spell(layer: PackedLayer, content: Content): Layer {
   const { network } = content;
   const conv: Convolution = {
-    axes: layer.axes, tile: layer.tile, edges: layer.edges, inChannels: layer.in_channels, outChannels: layer.out_channels,
+    axes: layer.axes, tile: layer.tile, edges: layer.edges, inChannels: layer.inputs.length, outChannels: layer.outputs.length,
   };
   return {
     name: layer.name, kind: layer.kind, n: layer.n, transposed: layer.transposed, conv, shapes: shapesOf(conv), batch: layer.batch,
-    note: layer.note, changed: false, field: layer.field,
+    note: layer.note, changed: false, field: layer.field, inputs: layer.inputs, outputs: layer.outputs,
     network: network && { sizes: network.sizes, channels: network.channels, input: unpack(network.numbers) },
-    partial: layer.in_channels < layer.all_in_channels || layer.out_channels < layer.all_out_channels,
+    exact: layer.output.scale === null, partial: layer.partial, moreSamples: layer.more_samples,
     input: unpack(layer.input), weight: unpack(layer.weight), bias: layer.bias && unpack(layer.bias), output: unpack(layer.output),
     gradOutput: unpack(layer.grad_output), gradInput: unpack(layer.grad_input), gradWeight: unpack(layer.grad_weight),
   };
@@ -113,7 +118,7 @@ export function lecture(): Content {
     layers: [
       {
         name: "3 x 3 picture, 2 x 2 filter", kind: "shared", n: 2, transposed: false, axes: [axis(1, 1), axis(3, 2), axis(3, 2)],
-        tile: [1, 1, 1], edges: [[0, 0]], in_channels: 1, out_channels: 1, all_in_channels: 1, all_out_channels: 1, batch: 1, note: "", field: null,
+        tile: [1, 1, 1], edges: [[0, 0]], inputs: [0], outputs: [0], batch: 1, partial: false, more_samples: false, note: "", field: null,
         input: pack([1, 1, 3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]), weight: pack([1, 2, 2], [1, 2, 3, 4]), bias: null,
         output: pack([1, 1, 2, 2], [37, 47, 67, 77]), grad_output: pack([1, 1, 2, 2], [1, 2, 3, 4]),
         grad_input: pack([1, 1, 3, 3], [1, 4, 4, 6, 20, 16, 9, 24, 16]), grad_weight: pack([1, 2, 2], [37, 47, 67, 77]),

@@ -2,15 +2,14 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { brief, colour, over, PALETTES, written } from "./numbers";
-import { useTheme } from "./theme";
+import { useLook } from "./look";
 
 export interface Mark {
   row: number;
   column: number;
   rows?: number;
   columns?: number;
-  kind: "window" | "cell" | "term" | "hint";
-  ink?: string;
+  kind: "window" | "cell" | "term";
 }
 
 export interface GridProps {
@@ -30,28 +29,42 @@ export interface GridProps {
   onPick?: (row: number, column: number) => void;
   onEdit?: (row: number, column: number, value: number) => void;
   width?: number; // of the room there is
+  nothing?: string; // what is written where nothing is
+  line?: boolean; // there is one direction: cells are called by one number
   plane?: { at: number; of: number; go: (at: number) => void }; // which of several is shown, and how to see another
   of?: unknown[]; // what is painted: it is painted anew when one of these is another; without, always
   largestCell?: number;
 }
 
 const TEXT = 27; // pixels that a cell with a number needs
+const MARKED = 12; // pixels of a cell below which the terms of a sum are marked together
 const GAP = 1;
 
+/** Where cells are small, one mark around all terms in place of one around each. */
+function together(marks: Mark[], cell: number): Mark[] {
+  const terms = marks.filter((mark) => mark.kind === "term");
+  if (terms.length < 2 || (cell >= MARKED && terms.length < 500)) return marks;
+  const [row, column] = [Math.min(...terms.map((t) => t.row)), Math.min(...terms.map((t) => t.column))];
+  const [last, end] = [Math.max(...terms.map((t) => t.row)), Math.max(...terms.map((t) => t.column))];
+  return [{ row, column, rows: last - row + 1, columns: end - column + 1, kind: "term" }, ...marks.filter((mark) => mark.kind !== "term")];
+}
+
 function write(context: CanvasRenderingContext2D, text: string, x: number, y: number, cell: number) {
-  context.font = `${Math.min(14, cell * 0.36, (cell * 1.5) / Math.max(text.length, 3))}px ui-monospace, Menlo, Consolas, monospace`;
+  context.font = `${Math.min(21, cell * 0.36, (cell * 1.5) / Math.max(text.length, 3))}px ui-monospace, Menlo, Consolas, monospace`;
   context.fillText(text, x, y);
 }
 
 export function Grid(props: GridProps) {
   const { rows, columns, value, most, symbol, marks = [], at, onPick, onEdit, first = [0, 0] } = props;
-  const theme = useTheme();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [hover, setHover] = useState<[number, number] | null>(null);
   const [editing, setEditing] = useState<string | null>(null);
   const room = props.width ?? 420;
-  const cell = Math.max(1, Math.min(props.largestCell ?? 46, Math.floor(room / Math.max(columns, rows * 0.8, 1))));
-  const [width, height] = [columns * cell, rows * cell];
+  const { theme, large } = useLook();
+  const largest = (props.largestCell ?? 46) * (large ? 1.5 : 1);
+  const cell = Math.max(rows < 3 ? 4 : 1, Math.min(largest, Math.floor(room / Math.max(columns, rows * 0.8, 1))));
+  const tall = rows < 3 ? Math.max(cell, 30) : cell; // a line of numbers is not to be as thin as it is long
+  const [width, height] = [columns * cell, rows * tall];
 
   useEffect(() => {
     const element = canvas.current!;
@@ -69,27 +82,27 @@ export function Grid(props: GridProps) {
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++) {
         const number = value(row, column);
-        const [x, y] = [column * cell, row * cell];
+        const [x, y] = [column * cell, row * tall];
         const paint = number === null ? palette.zero : colour(palette, number, most);
         context.fillStyle = `rgb(${paint})`;
-        context.fillRect(x + gap / 2, y + gap / 2, cell - gap, cell - gap);
+        context.fillRect(x + gap / 2, y + gap / 2, cell - gap, tall - gap);
         if (number === null && cell >= 4) {
           context.strokeStyle = palette.faint;
           context.beginPath();
-          context.moveTo(x + 2, y + cell - 2);
+          context.moveTo(x + 2, y + tall - 2);
           context.lineTo(x + cell - 2, y + 2);
           context.stroke();
         }
         if (cell < TEXT) continue;
         context.fillStyle = over(paint);
         const name = symbol?.(row, column);
-        const text = number === null ? "" : brief(number);
+        const text = number === null ? (props.nothing ?? "") : brief(number);
         // a name alone, a number alone, or the name with its number below
-        const both = name !== undefined && text !== "" && cell >= 40;
-        write(context, both || name === undefined ? text : name, x + cell / 2, y + cell * (both ? 0.69 : 0.5), cell);
-        if (both) write(context, name, x + cell / 2, y + cell * 0.32, cell);
+        const both = name !== undefined && name !== text && text !== "" && cell >= 40;
+        write(context, both || name === undefined ? text : name, x + cell / 2, y + tall * (both ? 0.69 : 0.5), cell);
+        if (both) write(context, name, x + cell / 2, y + tall * 0.32, cell);
       }
-  }, props.of && [...props.of, theme, cell, rows, columns, most, !symbol]);
+  }, props.of && [...props.of, theme, cell, tall, rows, columns, most, !symbol]);
 
   const where = (event: PointerEvent): [number, number] => {
     const box = canvas.current!.getBoundingClientRect();
@@ -122,9 +135,12 @@ export function Grid(props: GridProps) {
     setEditing(null);
   };
   const shown = hover ?? at ?? null;
+  const base = symbol ? 1 : 0; // names count from 1
+  const called = (row: number, column: number): string =>
+    props.where ? props.where(row, column) : `[${[...(props.line ? [] : [row + first[0] + base]), column + first[1] + base].join(", ")}]`;
   const reading = shown && value(...shown);
   const label = shown
-    ? `${props.where ? props.where(...shown) : `[${shown[0] + first[0]}, ${shown[1] + first[1]}]`}${reading === null ? ", nothing" : ` = ${written(reading as number)}`}`
+    ? `${called(...shown)}${reading === null ? ", nothing" : ` = ${written(reading as number)}`}`
     : `${rows} × ${columns}`;
   return (
     <figure class="grid" data-grid={props.name} style={{ maxWidth: `${Math.max(width, 215)}px` }}>
@@ -145,19 +161,19 @@ export function Grid(props: GridProps) {
         onPointerLeave={() => setHover(null)} onDblClick={() => onEdit && at && setEditing("")}
       >
         <canvas ref={canvas} style={{ width: `${width}px`, height: `${height}px` }} />
-        {marks.map((mark, k) => (
+        {together(marks, cell).map((mark, k) => (
           <i
             key={k} class={`mark ${mark.kind}`}
             style={{
-              left: `${mark.column * cell}px`, top: `${mark.row * cell}px`, width: `${(mark.columns ?? 1) * cell}px`,
-              height: `${(mark.rows ?? 1) * cell}px`, ...(mark.ink ? { borderColor: mark.ink } : {}),
+              left: `${mark.column * cell}px`, top: `${mark.row * tall}px`, width: `${(mark.columns ?? 1) * cell}px`,
+              height: `${(mark.rows ?? 1) * tall}px`,
             }}
           />
         ))}
         {editing !== null && at && (
           <input
             class="edit" value={editing} ref={(element) => element?.focus()} aria-label="a new number"
-            style={{ left: `${at[1] * cell}px`, top: `${at[0] * cell}px`, width: `${Math.max(cell, 48)}px`, height: `${Math.max(cell, 24)}px` }}
+            style={{ left: `${at[1] * cell}px`, top: `${at[0] * tall}px`, width: `${Math.max(cell, 48)}px`, height: `${Math.max(cell, 24)}px` }}
             onInput={(event) => setEditing(event.currentTarget.value)} onBlur={commit}
             onKeyDown={(event) => {
               event.stopPropagation();

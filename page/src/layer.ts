@@ -1,7 +1,7 @@
 // A layer, whose input a convolution reads, or, where it is transposed, writes: the one place that knows the difference.
 
 import {
-  count, edgesFrom, edgesInto, flat, places, termsOfInput, termsOfOutput, termsOfWeight, weightAt, type Term, type Three,
+  count, edgesFrom, edgesInto, flat, places, termsOfWeight, weightAt, type Term, type Three,
 } from "./conv";
 import { plane, type Layer } from "./data";
 
@@ -14,14 +14,14 @@ export const outChannel = (l: Layer, edge: number): number => l.conv.edges[edge]
 export const inPlace = (l: Layer, t: Term): Three => (l.transposed ? t.output : t.input);
 export const outPlace = (l: Layer, t: Term): Three => (l.transposed ? t.input : t.output);
 
+/** What channels are called in the model. */
+export const inNames = (l: Layer): number[] => (l.transposed ? l.outputs : l.inputs);
+export const outNames = (l: Layer): number[] => (l.transposed ? l.inputs : l.outputs);
+
 /** The edges by which an output channel of the layer reads, and those by which an input channel is read. */
 export const edgesOfOutput = (l: Layer, channel: number): number[] => (l.transposed ? edgesFrom : edgesInto)(l.conv, channel);
 export const edgesOfInput = (l: Layer, channel: number): number[] => (l.transposed ? edgesInto : edgesFrom)(l.conv, channel);
 
-export const forwardTerms = (l: Layer, edge: number, at: Three): Term[] =>
-  (l.transposed ? termsOfInput : termsOfOutput)(l.conv, edge, at);
-export const backwardTerms = (l: Layer, edge: number, at: Three): Term[] =>
-  (l.transposed ? termsOfOutput : termsOfInput)(l.conv, edge, at);
 export const weightTerms = (l: Layer, edge: number, kernel: Three, tap: Three): Term[] => termsOfWeight(l.conv, edge, kernel, tap);
 
 export const inputPlane = (l: Layer, sample: number, channel: number) => plane(l.input, inSizes(l), inChannels(l), sample, channel);
@@ -43,14 +43,30 @@ export const weightValue = (l: Layer, t: Term) => l.weight[weightAt(l.shapes, t.
 
 type Value = (l: Layer, sample: number, t: Term) => number;
 
-/** The sum of the products of these terms; what lies in the padding is left out. */
-export function sum(l: Layer, sample: number, terms: Term[], left: Value, right: Value): number {
-  let total = 0;
-  for (const t of terms) if (t.inside) total += left(l, sample, t) * right(l, sample, t);
+/** A sum of products: what it is, what its products are together without their signs, and how many there are. */
+export interface Total {
+  value: number;
+  size: number;
+  count: number;
+}
+
+export function sum(l: Layer, sample: number, terms: Term[], left: Value, right: Value): Total {
+  const total: Total = { value: 0, size: 0, count: terms.length };
+  for (const t of terms)
+    if (t.inside) {
+      const product = left(l, sample, t) * right(l, sample, t);
+      total.value += product;
+      total.size += Math.abs(product);
+    }
   return total;
 }
 
-export const weightOf: Value = (l, _, t) => weightValue(l, t);
+/** How far a sum may lie from the library's: what rounding makes of it, and of numbers that are packed as fractions of the largest. */
+export function tolerance(l: Layer, totals: Total[], left: number, right: number, result: number): number {
+  const size = totals.reduce((a, total) => a + total.size, 0);
+  const terms = totals.reduce((a, total) => a + total.count, 0);
+  return 2e-5 * size + (l.exact ? 0 : (Math.sqrt(terms) * left * right) / 8000 + result / 16000);
+}
 
 export function biasAt(l: Layer, channel: number, where: Three): number {
   if (!l.bias) return 0;

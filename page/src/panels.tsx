@@ -30,16 +30,17 @@ export function Plane(props: PlaneProps) {
   const { numbers, sizes, depth, around = [0, 0, 0, 0], onPick, onEdit, letter, symbols } = props;
   const [up, down, left, right] = around;
   const [, rows, columns] = sizes;
-  const inside = (row: number, column: number) => row >= 0 && row < rows && column >= 0 && column < columns;
+  const there = depth >= 0 && depth < sizes[0];
+  const inside = (row: number, column: number) => there && row >= 0 && row < rows && column >= 0 && column < columns;
   const clamp = (row: number, column: number): Three => [
-    depth, Math.max(0, Math.min(rows - 1, row - up)), Math.max(0, Math.min(columns - 1, column - left)),
+    Math.max(0, Math.min(sizes[0] - 1, depth)), Math.max(0, Math.min(rows - 1, row - up)), Math.max(0, Math.min(columns - 1, column - left)),
   ];
   const marks = (props.marks ?? []).map((mark) => ({ ...mark, row: mark.row + up, column: mark.column + left }));
   const own = props.at ?? [depth, 0, 0];
   const step = onPick && { at: depth, of: sizes[0], go: (to: number) => onPick([to, own[1], own[2]]) };
   return (
     <Grid
-      name={props.name} title={props.title} note={props.note} plane={step} rows={rows + up + down} columns={columns + left + right} most={props.most}
+      name={props.name} title={props.title} note={props.note} plane={step} nothing="0" line={sizes[0] * rows === 1} rows={rows + up + down} columns={columns + left + right} most={props.most}
       value={(row, column) => (inside(row - up, column - left) ? numbers[flat([depth, row - up, column - left], sizes)] : null)}
       symbol={
         letter && symbols?.on
@@ -113,7 +114,7 @@ export function Kernel({ name, title, layer, selection, numbers, turned, onPick,
   return (
     <Grid
       name={name} title={title} rows={sizes[1]} columns={sizes[2]} most={largest(numbers)} width={width}
-      plane={onPick && { at: depth, of: sizes[0], go: (to) => onPick([to, selection.tap[1], selection.tap[2]]) }}
+      line={layer.n === 1} plane={onPick && { at: depth, of: sizes[0], go: (to) => onPick([to, selection.tap[1], selection.tap[2]]) }}
       note={members > 1 ? `member ${own.slice(3 - layer.n).join(", ")} of the tile` : undefined}
       value={(r, c) => kernel[flat(place(r, c), sizes)]}
       symbol={letter && symbols?.on ? (r, c) => symbolOf(letter, place(r, c).slice(1), symbols.n) : undefined}
@@ -132,19 +133,20 @@ export interface SumPart {
 }
 
 /** A sum, part by part, and what the library gave. */
-export function Sum({ name, left, parts, total, traced, equation }: {
+export function Sum({ name, left, parts, traced, tolerance, equation, note }: {
   name: string;
-  equation?: string; // between symbols
   left: string;
   parts: SumPart[];
-  total: number;
   traced: number | null; // null: there is nothing to compare with
+  tolerance: number;
+  equation?: string; // between symbols
+  note?: string;
 }) {
   const most = 12;
+  const total = parts.reduce((a, part) => a + part.value, 0);
   const shown = parts.filter((part, k) => k < most || part.chosen || part.always);
   const rest = parts.filter((part) => !shown.includes(part)).reduce((a, part) => a + part.value, 0);
-  const agrees = traced === null || Object.is(total, traced) || Math.abs(total - traced) <= 2e-3 * Math.max(1, Math.abs(traced)) ||
-    (Number.isNaN(total) && Number.isNaN(traced));
+  const agrees = traced === null || Object.is(total, traced) || Math.abs(total - traced) <= tolerance;
   return (
     <div class="sum" data-sum={name}>
       {equation && <span class="equation">{equation}</span>}
@@ -161,6 +163,10 @@ export function Sum({ name, left, parts, total, traced, equation }: {
       <span class="equals"> = </span>
       <output data-total={String(total)}>{written(total)}</output>
       {traced !== null && <span class={agrees ? "check" : "check wrong"}>{agrees ? "as PyTorch gave it" : `PyTorch gave ${written(traced)}`}</span>}
+      {note && <span class="message"> {note}</span>}
     </div>
   );
 }
+
+/** What follows a change of a layer that is not shown whole. */
+export const SHOWN_ONLY = "of what is shown here alone";

@@ -12,9 +12,17 @@ export interface Selection {
   input: Three; // of the convolution; no output may have read it
 }
 
-export function start(layer: Layer): Selection {
-  const output = layer.shapes.output.map((size) => Math.floor((size - 1) / 2)) as Three;
-  return selectOutput(layer, { sample: 0, edge: 0, output, tap: [0, 0, 0], input: [0, 0, 0] }, output);
+/** Where one begins to look: an output, or an input, in the last directions; without either in the middle. */
+export interface Begin {
+  output?: number[];
+  input?: number[];
+}
+
+export function start(layer: Layer, at: Begin = {}): Selection {
+  const three = (place: number[]): Three => [...Array(3 - place.length).fill(0), ...place] as Three;
+  const output = at.output ? three(at.output) : (layer.shapes.output.map((size) => Math.floor((size - 1) / 2)) as Three);
+  const selection = selectOutput(layer, { sample: 0, edge: 0, output, tap: [0, 0, 0], input: [0, 0, 0] }, output);
+  return at.input ? selectInput(layer, selection, three(at.input)) : selection;
 }
 
 const inside = (layer: Layer, input: Three): boolean => input.every((h, k) => h >= 0 && h < layer.shapes.input[k]);

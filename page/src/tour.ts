@@ -3,6 +3,7 @@
 import { make } from "./change";
 import type { Layer } from "./data";
 import type { ViewName } from "./app";
+import type { Begin } from "./selection";
 
 export interface Step {
   id: string; // look.html#id
@@ -12,6 +13,8 @@ export interface Step {
   question?: string; // asked first, answered by the text
   view: ViewName;
   symbols?: boolean; // cells by their names
+  at?: Begin; // where one begins to look
+  neutral?: boolean; // the turned kernel is not named yet
   neuron?: boolean; // the picture of a neuron with its gradients
   layer: () => Layer;
 }
@@ -21,15 +24,15 @@ const picture = () => make({ input: [3, 3], kernel: [2, 2], weights: [1, 2, 3, 4
 export const STEPS: Step[] = [
   {
     id: "track", title: "A plane's track", view: "forward",
-    text: "A noisy position is averaged over time, the newest counting most: at each time t a window of the past, times weights. The kernel is turned, so its first weight meets the newest observation; before the start of the track there is nothing (hatched).",
+    text: "A noisy position is averaged over time, the newest counting most: at each time t a window of the past, times weights. The kernel is turned, so its first weight meets the newest observation; before the start of the track there is nothing (0, hatched).",
     formula: "s(t) = Σ x(a) w(t − a)",
-    layer: () => make({ input: [9], kernel: [3], padding: 2, flip: true, numbers: [2, 3, 3, 5, 4, 6, 7, 7, 9], weights: [0.5, 0.3, 0.2] }),
+    layer: () => make({ input: [9], kernel: [3], padding: 2, after: 0, flip: true, numbers: [2, 3, 3, 5, 4, 6, 7, 7, 9], weights: [0.5, 0.3, 0.2] }),
   },
   {
     id: "discrete", title: "The discrete sum", view: "connections",
     text: "Time in steps: each output is joined to as many inputs as the kernel has weights, and every output uses the same weights. A colour is a kernel, a letter a weight.",
     formula: "s(t) = Σₐ x(a) w(t − a)",
-    layer: () => make({ input: [9], kernel: [3], padding: 2, flip: true, numbers: [2, 3, 3, 5, 4, 6, 7, 7, 9], weights: [0.5, 0.3, 0.2] }),
+    layer: () => make({ input: [9], kernel: [3], padding: 2, after: 0, flip: true, numbers: [2, 3, 3, 5, 4, 6, 7, 7, 9], weights: [0.5, 0.3, 0.2] }),
   },
   {
     id: "two-dimensions", title: "Two dimensions", view: "forward",
@@ -49,8 +52,8 @@ export const STEPS: Step[] = [
     layer: () => make({ input: [3, 3], kernel: [2, 2], channels: [2, 2] }),
   },
   {
-    id: "stride-two-steps", title: "Stride, as two steps", view: "forward",
-    text: "First every output is computed, then only every second is kept. Point at outputs in even rows and columns: those stay.",
+    id: "stride-two-steps", title: "Stride, as two steps", view: "forward", at: { output: [2, 2] },
+    text: "First every output is computed, then only every second is kept. Point at outputs whose row and column are even: those stay.",
     layer: () => make({ input: [5, 5], kernel: [2, 2] }),
   },
   {
@@ -84,12 +87,12 @@ export const STEPS: Step[] = [
   },
   {
     id: "channel-local", title: "Channel-local", view: "connections",
-    text: "Which channels an output reads is a graph of its own, the channel dependency graph. Interlaced groups followed by groups let every output see every input, at a fraction of the weights.",
+    text: "Which channels an output reads is a graph of its own, the channel dependency graph: here interlaced groups, every second input for each output. Groups of neighbours after them let every output see every input, at a fraction of the weights.",
     layer: () => make({ input: [5], kernel: [2], channels: [4, 4], edges: [[0, 0], [2, 0], [1, 1], [3, 1], [0, 2], [2, 2], [1, 3], [3, 3]] }),
   },
   {
-    id: "difference", title: "Their difference", view: "connections",
-    text: "Local, tiled and shared with windows of two: the same lines, and only what is shared differs.", layer: () => make({ input: [6], kernel: [2], tile: 2 }),
+    id: "difference", title: "The difference between the kinds", view: "connections",
+    text: "Local, tiled and shared with windows of two: the same lines each time. Compare the letters: 2 weights, 4, and one for each line.", layer: () => make({ input: [6], kernel: [2], tile: 2 }),
   },
   {
     id: "matrix", title: "A convolution is a matrix", view: "matrix",
@@ -97,7 +100,7 @@ export const STEPS: Step[] = [
     layer: () => make({ input: [9, 9], kernel: [3, 3], weights: [1, 2, 1, 2, 4, 2, 1, 2, -1] }),
   },
   {
-    id: "neuron", title: "A neuron with its two gradients", view: "forward", neuron: true,
+    id: "neuron", title: "A neuron with its two gradients", view: "filter", neuron: true,
     text: "Forward, X and F go in and o comes out. On the way back the later layer hands over ∂L/∂o, and the neuron owes two gradients: one for its filter, to learn from, and one for its input, to hand on.",
     layer: picture,
   },
@@ -111,18 +114,18 @@ export const STEPS: Step[] = [
     formula: "∂L/∂F₁₁ = ∂o₁₁x₁₁ + ∂o₁₂x₁₂ + ∂o₂₁x₂₁ + ∂o₂₂x₂₂", layer: picture,
   },
   {
-    id: "input-gradient", symbols: true, title: "The gradient of the input", view: "input",
+    id: "input-gradient", symbols: true, neutral: true, at: { input: [1, 1] }, title: "The gradient of the input", view: "input",
     text: "Each input was read by up to four outputs, each through another weight: its gradient adds these up. In the middle there are four terms, in the corners one.",
     formula: "∂L/∂x₂₂ = ∂o₁₁F₂₂ + ∂o₁₂F₂₁ + ∂o₂₁F₁₂ + ∂o₂₂F₁₁", layer: picture,
   },
   {
-    id: "which-filter", symbols: true, title: "Which filter produced it?", view: "input",
+    id: "which-filter", symbols: true, at: { input: [1, 1] }, title: "Which filter produced it?", view: "input",
     question: "The gradient of the input is itself a convolution of the padded gradient with a filter. Which filter is it?",
     text: "F turned by 180°: first its last weight. The gradient needs a frame of zeros, kernel less one wide (the slides say half of the kernel, which only agrees at 2 × 2).",
     formula: "∂L/∂X = (∂L/∂o)ₚ ∗ (F₂₂ F₂₁; F₁₂ F₁₁)", layer: picture,
   },
   {
-    id: "strided-gradient", title: "With a stride", view: "input",
+    id: "strided-gradient", title: "With a stride", view: "input", at: { input: [2, 2] },
     text: "With a stride of two, zeros also lie between the gradients: then the same turned filter gives the gradient of the input.",
     layer: () => make({ input: [5, 5], kernel: [3, 3], stride: 2, gradient: [1, 2, 3, 4], weights: [1, 2, 3, 4, 5, 6, 7, 8, 9] }),
   },

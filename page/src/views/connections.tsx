@@ -2,7 +2,7 @@
 
 import { member, place, reads, type Axis, type Three } from "../conv";
 import { plane, type Layer } from "../data";
-import { inChannels, outChannels } from "../layer";
+import { inChannels, inNames, outChannels, outNames } from "../layer";
 import { kindOf, largest } from "../numbers";
 import { Plane } from "../panels";
 import { selectInput, selectOutput } from "../selection";
@@ -93,30 +93,34 @@ function Channels({ layer, edge, onPick }: { layer: Layer; edge: number; onPick:
   const gap = Math.max(16, 330 / most);
   const x = (channel: number, many: number) => 14 + ((Math.min(many, CHANNELS) > 1 ? channel / (Math.min(many, CHANNELS) - 1) : 0.5) * (most - 1)) * gap;
   const hidden = Math.max(ins, outs) > CHANNELS;
+  // of many channels, a stretch around the chosen ones
+  const first = (now: number, many: number) => Math.max(0, Math.min(now - CHANNELS / 2, many - CHANNELS));
+  const [low, high] = [first(below, ins), first(above, outs)];
   return (
     <figure class="row channels">
       <figcaption>
         <b>Channels</b>
         <span class="note">
-          output {above} reads {layer.conv.edges.filter((e) => e[to] === above).length} of {ins}{hidden && `; the first ${CHANNELS} are drawn`}
+          outputs above, inputs below; output {outNames(layer)[above]} reads {layer.conv.edges.filter((e) => e[to] === above).length} of {ins}{hidden && `; ${CHANNELS} are drawn`}
         </span>
       </figcaption>
       <svg viewBox={`0 0 ${28 + (most - 1) * gap} 118`} style={{ maxWidth: `${28 + (most - 1) * gap}px` }} role="img" aria-label="the channel graph">
         {layer.conv.edges.map((e, k) =>
-          e[from] < CHANNELS && e[to] < CHANNELS ? (
+          e[from] >= low && e[from] < low + CHANNELS && e[to] >= high && e[to] < high + CHANNELS ? (
             <line
-              key={k} x1={x(e[to], outs)} y1={22} x2={x(e[from], ins)} y2={96} class={e[to] === above || e[from] === below ? "wire active" : "wire"}
+              key={k} x1={x(e[to] - high, outs)} y1={22} x2={x(e[from] - low, ins)} y2={96} class={e[to] === above || e[from] === below ? "wire active" : "wire"}
               style={{ stroke: e[to] === above ? "var(--accent)" : e[from] === below ? "var(--warm)" : "var(--soft)" }}
             />
           ) : null,
         )}
-        {[["output", outs, 18, to, above] as const, ["input", ins, 100, from, below] as const].map(([name, many, y, end, now]) =>
-          Array.from({ length: Math.min(many, CHANNELS) }, (_, channel) => {
+        {[["output", outs, 18, to, above, high] as const, ["input", ins, 100, from, below, low] as const].map(([name, many, y, end, now, begin]) =>
+          Array.from({ length: Math.min(many, CHANNELS) }, (_, k) => {
+            const channel = begin + k;
             const other = layer.conv.edges.findIndex((e) => e[end] === channel);
             return (
               <g key={`${name}${channel}`} class="node live" onPointerEnter={() => other >= 0 && onPick(other)} onClick={() => other >= 0 && onPick(other)}>
-                <circle cx={x(channel, many)} cy={y} r={8} class={channel === now ? "chosen" : ""} />
-                <text x={x(channel, many)} y={y + 3.5}>{channel}</text>
+                <circle cx={x(k, many)} cy={y} r={8} class={channel === now ? "chosen" : ""} />
+                <text x={x(k, many)} y={y + 3.5}>{(name === "output" ? outNames : inNames)(layer)[channel]}</text>
               </g>
             );
           }),
@@ -133,7 +137,9 @@ function Seen({ layer, selection }: Pick<ViewProps, "layer" | "selection">) {
   const cell = layer.transposed ? selection.input : selection.output;
   const [rows, columns] = [1, 2].map((d) => {
     const begin = Math.floor(field[d].start + cell[d] * field[d].jump);
-    return [begin, Math.ceil(field[d].start + cell[d] * field[d].jump + field[d].size) - begin];
+    const end = Math.ceil(field[d].start + cell[d] * field[d].jump + field[d].size);
+    const size = network.sizes[d];
+    return field[d].wraps && (begin < 0 || end > size) ? [0, size] : [begin, end - begin];
   });
   const numbers = plane(network.input, network.sizes, network.channels, selection.sample, 0);
   const before = (span: number[]) => Math.max(0, -span[0]);
@@ -141,7 +147,7 @@ function Seen({ layer, selection }: Pick<ViewProps, "layer" | "selection">) {
   return (
     <Plane
       name="seen" title="Receptive field" numbers={numbers} sizes={network.sizes} depth={0} most={largest(numbers)} width={330}
-      note={`${field.slice(3 - layer.n).map((f) => f.size).join(" × ")} of the network's input`}
+      note={`${field.slice(3 - layer.n).map((f) => f.size).join(" × ")} of the network's input${network.channels > 1 ? ", channel 0" : ""}`}
       around={[before(rows), after(rows, network.sizes[1]), before(columns), after(columns, network.sizes[2])]}
       marks={[{ row: rows[0], column: columns[0], rows: rows[1], columns: columns[1], kind: "window" }]}
     />
@@ -149,7 +155,7 @@ function Seen({ layer, selection }: Pick<ViewProps, "layer" | "selection">) {
 }
 
 export function Connections({ layer, selection, select }: ViewProps) {
-  const { conv, shapes } = layer;
+  const { conv } = layer;
   const axis = conv.axes[2];
   const own = conv.tile[2];
   const output = (s: number): Three => [selection.output[0], selection.output[1], s];
@@ -176,8 +182,7 @@ export function Connections({ layer, selection, select }: ViewProps) {
       <p class="hint">
         {layer.transposed ? "Below is what the convolution reads, which this layer, its transpose, writes. " : ""}
         A colour is one kernel, a letter one weight{layer.n > 1 && "; one row of positions is drawn"}. Output [{selection.output.slice(3 - layer.n).join(", ")}] uses
-        {" "}kernel [{at.slice(3 - layer.n).join(", ")}] of {place(conv.tile[0] * conv.tile[1] * conv.tile[2] - 1, conv.tile).map((k) => k + 1).slice(3 - layer.n).join(" × ")};
-        with {shapes.kernel.slice(3 - layer.n).join(" × ")} taps.
+        {" "}kernel [{at.slice(3 - layer.n).join(", ")}] of {place(conv.tile[0] * conv.tile[1] * conv.tile[2] - 1, conv.tile).map((k) => k + 1).slice(3 - layer.n).join(" × ")}.
       </p>
     </div>
   );

@@ -4,10 +4,10 @@ import { flat, member, reads, term, weightAt, type Three } from "../conv";
 import { Grid, type Mark } from "../grid";
 import {
   gradOutputPlane, gradOutputValue, inChannel, inChannels, inPlace, inputPlane, inputValue, inSizes, outChannel, outChannels, outPlace,
-  outSizes, sum, weightTerms,
+  outSizes, sum, tolerance, weightTerms,
 } from "../layer";
 import { largest } from "../numbers";
-import { aroundOf, Kernel, Plane, roomOf, Sum, type SumPart } from "../panels";
+import { aroundOf, Kernel, Plane, roomOf, SHOWN_ONLY, Sum, type SumPart } from "../panels";
 import { selectKernel, selectOutput, selectTap } from "../selection";
 import { equationOf, symbolOf } from "../symbols";
 import type { ViewProps } from "./maps";
@@ -19,13 +19,17 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
   const terms = weightTerms(layer, edge, kernel, tap);
   const ours = terms.filter((t) => t.output[0] === selection.output[0]);
   const [x, g] = [inputPlane(layer, sample, inChannel(layer, edge)), gradOutputPlane(layer, sample, outChannel(layer, edge))];
-  const parts: SumPart[] = [];
-  for (let b = 0; b < layer.batch; b++)
-    parts.push({
-      label: layer.batch > 1 ? `sample ${b}` : `${terms.filter((t) => t.inside).length} positions`,
-      value: sum(layer, b, terms, inputValue, gradOutputValue), chosen: b === sample,
-      onPick: layer.batch > 1 ? () => select({ ...selection, sample: b }) : undefined,
-    });
+  const samples = Array.from({ length: layer.batch }, (_, b) => b);
+  const totals = samples.map((b) => sum(layer, b, terms, inputValue, gradOutputValue));
+  const parts: SumPart[] = samples.map((b) => ({
+    label: layer.batch > 1 || layer.moreSamples ? `sample ${b}` : `${terms.filter((t) => t.inside).length} positions`,
+    value: totals[b].value, chosen: b === sample, onPick: layer.batch > 1 ? () => select({ ...selection, sample: b }) : undefined,
+  }));
+  const traced = layer.gradWeight[weightAt(shapes, edge, kernel, tap)];
+  const whole = !layer.moreSamples && !layer.partial;
+  const near = tolerance(layer, totals, largest(layer.input), largest(layer.gradOutput), largest(layer.gradWeight));
+  const rest = traced - parts.reduce((a, part) => a + part.value, 0);
+  if (!whole && !layer.changed && !(Math.abs(rest) <= near)) parts.push({ label: "what is not shown", always: true, value: rest });
   const spots = (of: typeof inPlace): Mark[] =>
     ours
       .filter((t) => t.inside)
@@ -40,24 +44,27 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
   };
   const choose = (s: Three) => select(selectOutput(layer, selection, s));
   const room = roomOf(width, 3, 360);
-  const index = weightAt(shapes, edge, kernel, tap);
   const shared = conv.tile.some((count, d) => count < shapes.output[d]);
   const [depthIn, depthOut] = layer.transposed
-    ? [selection.output[0], Math.max(0, reads(conv.axes[0], selection.output[0], tap[0]))]
-    : [Math.max(0, Math.min(shapes.input[0] - 1, reads(conv.axes[0], selection.output[0], tap[0]))), selection.output[0]];
+    ? [selection.output[0], reads(conv.axes[0], selection.output[0], tap[0])]
+    : [reads(conv.axes[0], selection.output[0], tap[0]), selection.output[0]];
   const around = aroundOf(layer);
   const none: typeof around = [0, 0, 0, 0];
-  // a place of the layer's input or output belongs to the output position that has it at this tap
-  const positionAt = (at: Three, of: typeof inPlace) => terms.find((t) => of(layer, t).every((k, d) => k === at[d]))?.output;
+  // the output position that has read this place of the convolution's input through the tap
+  const readerOf = (input: Three): Three | null => {
+    const s = conv.axes.map((axis, d) => (input[d] + axis.padding - (axis.flip ? axis.kernel - 1 - tap[d] : tap[d]) * axis.dilation) / axis.stride);
+    return s.every((at, d) => Number.isInteger(at) && at >= 0 && at < shapes.output[d]) ? (s as Three) : null;
+  };
+  const pick = (of: "read" | "written") => (at: Three) => {
+    const s = (of === "read") === layer.transposed ? at : readerOf(at);
+    if (s && s.every((k, d) => k % conv.tile[d] === kernel[d])) choose(s);
+  };
   return (
     <div class="stage">
       <Plane
         name="input" title="Input: what the tap read" numbers={x} sizes={inSizes(layer)} depth={depthIn} most={largest(x)} marks={spots(inPlace)}
         around={layer.transposed ? none : around} width={room} letter="x" symbols={symbols} at={inPlace(layer, term(conv, edge, selection.output, tap))}
-        onPick={(at) => {
-          const s = positionAt(at, inPlace);
-          if (s) choose(s);
-        }}
+        onPick={pick("read")}
         onEdit={(at, value) =>
           edit("input", (sample * inChannels(layer) + inChannel(layer, edge)) * x.length + flat(at, inSizes(layer)), value)
         }
@@ -66,16 +73,13 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
         name="gradOutput" title="Gradient of the output" numbers={g} sizes={outSizes(layer)} depth={depthOut} most={largest(g)}
         marks={spots(outPlace)} around={layer.transposed ? around : none} width={room} letter="∂o" symbols={symbols}
         at={outPlace(layer, term(conv, edge, selection.output, tap))}
-        onPick={(at) => {
-          const s = positionAt(at, outPlace);
-          if (s) choose(s);
-        }}
+        onPick={pick("written")}
         onEdit={(at, value) =>
           edit("gradOutput", (sample * outChannels(layer) + outChannel(layer, edge)) * g.length + flat(at, outSizes(layer)), value)
         }
       />
       <Grid
-        name="product" title={shared ? "Products, added over shared weights" : "Products"} rows={shapes.output[1]} columns={shapes.output[2]} width={room}
+        name="product" line={layer.n === 1} title={shared ? "Products, added over shared weights" : "Products"} rows={shapes.output[1]} columns={shapes.output[2]} width={room}
         note={conv.tile.some((count) => count > 1) ? "hatched: another kernel's" : undefined}
         most={largest(x) * largest(g)} value={(row, column) => product([selection.output[0], row, column])}
         symbol={
@@ -117,8 +121,9 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
               )
             : undefined
         }
-        left={`∂F[${tap.slice(3 - layer.n).join(", ")}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
-        traced={layer.changed ? null : layer.gradWeight[index]}
+        left={symbols.on ? symbolOf("∂F", tap, layer.n) : `∂F[${tap.slice(3 - layer.n).join(", ")}]`} parts={parts}
+        traced={layer.changed ? null : traced} note={!whole && layer.changed ? SHOWN_ONLY : undefined}
+        tolerance={near}
       />
     </div>
   );

@@ -15,6 +15,7 @@ export interface ViewProps {
   symbols: Symbols;
   width: number;
   veiled: boolean; // a question is open: the answer is not shown
+  neutral: boolean; // and this is not named, so that it can be asked later
 }
 
 /** What a map reads and gives, and how these are called. */

@@ -5,7 +5,7 @@ import { count, flat, member, place, reads, term, weightAt, type Three } from ".
 import type { Layer } from "../data";
 import { colour, largest, over, PALETTES, written } from "../numbers";
 import { selectInput, selectOutput } from "../selection";
-import { useTheme } from "../theme";
+import { useLook } from "../look";
 import type { ViewProps } from "./maps";
 
 const CAP = 420; // rows and columns that are drawn; a larger matrix is drawn by parts of it
@@ -25,7 +25,7 @@ function tapOf(layer: Layer, output: Three, input: Three): Three | null {
 
 export function Matrix({ layer, selection, select, width }: ViewProps) {
   const { conv, shapes } = layer;
-  const theme = useTheme();
+  const { theme } = useLook();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [rows, columns] = [count(shapes.output), count(shapes.input)];
   const step = Math.max(1, Math.ceil(Math.max(rows, columns) / CAP)); // outputs and inputs that one cell stands for
@@ -101,7 +101,7 @@ export function Matrix({ layer, selection, select, width }: ViewProps) {
         <figcaption>
           <b>{rows} × {columns} matrix</b>
           <span class="note">
-            output channel {conv.edges[selection.edge][1]}, input channel {conv.edges[selection.edge][0]}; at most {entries} of {rows * columns} entries
+            output channel {layer.outputs[conv.edges[selection.edge][1]]}, input channel {layer.inputs[conv.edges[selection.edge][0]]}; at most {entries} of {rows * columns} entries
             are not zero{step > 1 && `; a point stands for ${step} × ${step} of them`}
           </span>
         </figcaption>

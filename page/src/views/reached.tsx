@@ -3,33 +3,34 @@
 import { edgesFrom, flat, member, termsOfInput, weightAt, type Term, type Three } from "../conv";
 import { plane } from "../data";
 import { Grid, type Mark } from "../grid";
-import { biasAt } from "../layer";
+import { biasAt, sum, tolerance } from "../layer";
 import { largest } from "../numbers";
-import { Plane, roomOf, Sum, type SumPart } from "../panels";
+import { Plane, roomOf, SHOWN_ONLY, Sum, type SumPart } from "../panels";
 import { selectInput, selectOutput } from "../selection";
 import { equationOf, symbolOf } from "../symbols";
 import type { Tensors, ViewProps } from "./maps";
 
-export function Reached({ layer, selection, select, edit, symbols, width, veiled, tensors }: ViewProps & { tensors: Tensors }) {
+export function Reached({ layer, selection, select, edit, symbols, width, veiled, neutral, tensors }: ViewProps & { tensors: Tensors }) {
   const { conv, shapes } = layer;
   const [i, j] = conv.edges[selection.edge];
   const { input, sample } = selection;
   const read = plane(tensors.source, shapes.output, conv.outChannels, sample, j);
   const written = plane(tensors.result, shapes.input, conv.inChannels, sample, i);
   const weightOf = (t: Term) => layer.weight[weightAt(shapes, t.edge, t.kernel, t.tap)];
-  const sumOf = (edge: number) => {
-    const from = plane(tensors.source, shapes.output, conv.outChannels, sample, conv.edges[edge][1]);
-    return termsOfInput(conv, edge, input).reduce((total, t) => total + from[flat(t.output, shapes.output)] * weightOf(t), 0);
-  };
+  const sourceOf = (edge: number) => plane(tensors.source, shapes.output, conv.outChannels, sample, conv.edges[edge][1]);
   const edges = edgesFrom(conv, i);
-  const parts: SumPart[] = edges.map((edge) => ({
-    label: edges.length > 1 ? `channel ${conv.edges[edge][1]}` : "the products", value: sumOf(edge), chosen: edge === selection.edge,
-    onPick: edges.length > 1 ? () => select({ ...selection, edge }) : undefined,
+  const totals = edges.map((edge) =>
+    sum(layer, sample, termsOfInput(conv, edge, input), (_, __, t) => sourceOf(edge)[flat(t.output, shapes.output)], (_, __, t) => weightOf(t)),
+  );
+  const parts: SumPart[] = edges.map((edge, k) => ({
+    label: edges.length > 1 || layer.partial ? `channel ${layer.outputs[conv.edges[edge][1]]}` : "the products", value: totals[k].value,
+    chosen: edge === selection.edge, onPick: edges.length > 1 ? () => select({ ...selection, edge }) : undefined,
   }));
   if (tensors.biased && layer.bias) parts.push({ label: "bias", always: true, value: biasAt(layer, i, input) });
   const traced = written[flat(input, shapes.input)];
-  if (layer.partial && !layer.changed)
-    parts.push({ label: "channels not shown", always: true, value: traced - parts.reduce((a, part) => a + part.value, 0) });
+  const near = tolerance(layer, totals, largest(tensors.source), largest(layer.weight), largest(tensors.result));
+  const rest = traced - parts.reduce((a, part) => a + part.value, 0);
+  if (layer.partial && !layer.changed && !(Math.abs(rest) <= near)) parts.push({ label: "what is not shown", always: true, value: rest });
 
   // what is read, spread out: place q stands for output s where q = s * stride + reach - 1 - padding
   const axes = conv.axes;
@@ -76,7 +77,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
     <div class="stage">
       <Grid
         name={tensors.sourceKey} title={`${tensors.sourceTitle}, ${between ? "zeros between and around" : "zeros around"}`}
-        note={conv.outChannels > 1 ? `channel ${j}` : undefined} rows={spread[1]} columns={spread[2]} most={largest(read)}
+        note={conv.outChannels > 1 ? `channel ${layer.outputs[j]}` : undefined} nothing="0" rows={spread[1]} columns={spread[2]} most={largest(read)}
         value={(row, column) => {
           const s = placeOf(row, column);
           return s && read[flat(s, shapes.output)];
@@ -96,7 +97,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
         marks={[window, ...spots]} width={room} of={[read, layer, depth]}
         where={(row, column) => {
           const s = placeOf(row, column);
-          return s ? `[${s.slice(3 - layer.n).join(", ")}]` : "a zero put in";
+          return s ? `[${s.slice(3 - layer.n).map((k) => k + (symbols.on ? 1 : 0)).join(", ")}]` : "a zero put in";
         }}
         at={[1, 2].map((d) => selection.output[d] * axes[d].stride + reach[d] - 1 - axes[d].padding) as [number, number]}
         onPick={(row, column) => {
@@ -111,13 +112,13 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
       <div class="column">
         <span class="operator">⊙</span>
         <Grid
-          name="turned" title={veiled ? "Which filter?" : one ? "Kernel, turned by 180°" : "The weights that met it, turned"} rows={shapes.kernel[1]} width={190}
+          name="turned" line={layer.n === 1} title={veiled ? "Which filter?" : one && !neutral ? "Kernel, turned by 180°" : "The weights that met it"} rows={shapes.kernel[1]} width={190}
           columns={shapes.kernel[2]} most={largest(layer.weight)} value={veiled ? () => null : weightAtCell} at={[chosen[1], chosen[2]]} marks={mark}
           symbol={veiled ? () => "?" : symbols.on ? (row, column) => symbolOf("F", turned([0, row, column]), layer.n) : undefined} onPick={pickTerm}
         />
         <span class="operator">=</span>
         <Grid
-          name="product" title="Products" rows={shapes.kernel[1]} columns={shapes.kernel[2]} width={190}
+          name="product" title="Products" nothing={veiled ? "" : "0"} line={layer.n === 1} rows={shapes.kernel[1]} columns={shapes.kernel[2]} width={190}
           largestCell={symbols.on ? 58 : 46} most={largest(read) * largest(layer.weight)}
           value={(row, column) => {
             const t = met.get(flat([0, row, column], shapes.kernel));
@@ -136,7 +137,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
       </div>
       <Plane
         name={tensors.map === "forward" ? "output" : "gradInput"} title={tensors.resultTitle}
-        note={conv.inChannels > 1 ? `channel ${i}` : undefined} numbers={written} sizes={shapes.input} depth={input[0]}
+        note={conv.inChannels > 1 ? `channel ${layer.inputs[i]}` : undefined} numbers={written} sizes={shapes.input} depth={input[0]}
         most={largest(written)} marks={[{ row: input[1], column: input[2], kind: "cell" }]} at={input} width={room}
         letter={tensors.resultLetter} symbols={symbols} onPick={(h) => select(selectInput(layer, selection, h))}
       />
@@ -152,8 +153,9 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
               )
             : undefined
         }
-        left={`${tensors.resultLetter}[${at}]`} parts={parts} total={parts.reduce((a, part) => a + part.value, 0)}
-        traced={layer.changed ? null : traced}
+        left={symbols.on ? symbolOf(tensors.resultLetter, input, layer.n) : `${tensors.resultLetter}[${at}]`} parts={parts}
+        traced={layer.changed ? null : traced} note={layer.partial && layer.changed ? SHOWN_ONLY : undefined}
+        tolerance={near}
       />
     </div>
   );

@@ -9,7 +9,7 @@ import typer
 
 from .._spec.problem import Map
 from . import options
-from .sizes import each, sizes, told
+from .sizes import each, refuse, sizes, told
 
 MAPS: dict[str, Map] = {"forward": "forward", "filter": "grad_weight", "input": "grad_input"}
 
@@ -32,8 +32,8 @@ def explain(
     transposed: Annotated[
         bool, typer.Option("--transposed", help="The transposed convolution: --input is then what it gives.")
     ] = False,
-    only: Annotated[str, _option("MAP", f"One map: {', '.join(MAPS)}. \\[default: all]")] = "",
-    format: Annotated[str, _option("NAME", "text, latex or markdown. \\[default: text]")] = "text",
+    only: Annotated[str | None, _option("MAP", f"One map: {', '.join(MAPS)}. \\[default: all]")] = None,
+    format: Annotated[str | None, _option("NAME", "text, latex or markdown. \\[default: text]")] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write down a convolution, the gradient of its filter and the gradient of its input, number by number.
@@ -46,9 +46,13 @@ def explain(
     from .._files.failures import InputError
     from .._look import equations
 
-    if only and only not in MAPS:
+    if as_json:
+        refuse("with --json there is one form", format=format)
+    if interlaced and groups != 1:
+        raise InputError("--groups: interlaced groups are groups already; give one of them")
+    if only is not None and only not in MAPS:
         raise InputError(f"--only: {only!r} is none of {', '.join(MAPS)}")
-    if format not in equations.FORMATS:
+    if format is not None and format not in equations.FORMATS:
         raise InputError(f"--format: {format!r} is none of {', '.join(equations.FORMATS)}")
     size, taps, ends = sizes("--input", input), sizes("--kernel", kernel), sizes("--channels", channels)
     n = len(size)
@@ -75,7 +79,7 @@ def explain(
         members = problem.output_size if tile == "local" else each("--tile", tile, n)
         problem = told(plan, shape, (front[0], *members, *front[1:], *taps), **geometry).problem
     told(equations.check, problem, "explain")
-    maps = (MAPS[only],) if only else equations.ORDER
+    maps = equations.ORDER if only is None else (MAPS[only],)
     if as_json:
         print(
             json.dumps(
@@ -83,7 +87,7 @@ def explain(
             )
         )
     else:
-        print(equations.FORMATS[format](problem, maps, transposed))
+        print(equations.FORMATS[format or "text"](problem, maps, transposed))
 
 
 def _data(equation: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options
-from .sizes import each, told
+from .sizes import each, refuse, told
 
 KERNELS = {
     "sobel": [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]],
@@ -38,8 +38,10 @@ def look(
         str | None,
         _option("NAME|FILE", f"Without a run: {', '.join(KERNELS)}, or rows of numbers in a text file or .npy."),
     ] = None,
-    stride: Annotated[str, _option("N", "Without a run: one number, or one a direction.")] = "1",
-    size: Annotated[int, typer.Option(metavar="N", help="Without a run: the photo's longer side becomes N.")] = 64,
+    stride: Annotated[str | None, _option("N", "Without a run: one number, or one a direction. \\[default: 1]")] = None,
+    size: Annotated[
+        int | None, _option("N", "Without a run: the photo's longer side becomes N. \\[default: 64]")
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The page.")] = Path("look.html"),
     task: options.Task = None,
     kind: options.Kind = None,
@@ -56,10 +58,10 @@ def look(
     if run is None:
         if not image or kernel is None:
             raise InputError("look: give a RUN, or --image FILE and --kernel NAME")
-        view, title = _photo(image, kernel, each("--stride", stride, 2), size)
+        refuse("only a run has it", layer=layer, task=task, kind=kind, seed=seed)
+        view, title = _photo(image, kernel, each("--stride", stride or "1", 2), 64 if size is None else size)
     else:
-        if kernel is not None:
-            raise InputError("--kernel: a run has kernels of its own")
+        refuse("a run has its own", kernel=kernel, stride=stride, size=size)
         view, title = _networks(run, image or [], layer, task, kind, seed)
     page = told(view.page, title).encode()
     atomic.write(out, page)
@@ -123,11 +125,9 @@ def _kernel(name: str) -> Any:
         return (found / found.sum() if name == "gaussian" else found)[:, None]
     path = Path(name)
     try:
-        read = (
-            np.load(path, allow_pickle=False)
-            if path.suffix == ".npy"
-            else np.loadtxt(path, ndmin=2, delimiter=_delimiter(path))
-        )
+        with warnings.catch_warnings(action="ignore"):  # an empty file is refused below
+            text = path.suffix != ".npy"
+            read = np.loadtxt(path, ndmin=2, delimiter=_delimiter(path)) if text else np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         if path.suffix or path.parent != Path("."):
             raise why(path, error) from None

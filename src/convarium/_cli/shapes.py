@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import sys
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options
-from .sizes import sizes, told
+from .sizes import refuse, sizes, told
 
 
 def shapes(
@@ -33,7 +34,7 @@ def shapes(
 ) -> None:  # fmt: skip
     """Print a table of a network's layers: sizes, receptive fields, coverage, parameters, products and engines.
 
-    Nothing is computed. It goes on up to the layer that does not fit (exit code 1), and says which argument would make it fit.
+    Nothing is computed. It goes on up to the layer that does not fit (exit code 2), and says which argument would make it fit.
     """
     import convarium as cv
 
@@ -42,6 +43,7 @@ def shapes(
     if Path(network).is_dir():
         model, size = _of_run(Path(network), task, kind, seed)
     else:
+        refuse("only a run has it", task=task, kind=kind, seed=seed)
         model, size = _of_module(network), None
     if input is not None:
         size = sizes("--input", input)
@@ -72,12 +74,13 @@ def _of_module(name: str) -> Any:
         raise InputError(f"{name}: neither the folder of a run nor MODULE:NAME, such as torchvision.models:resnet18")
     sys.path.insert(0, "")  # modules that lie here
     try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-        if not isinstance(found, torch.nn.Module) and callable(found):
-            found = found()
-    except Exception as error:  # whatever importing it raises is the user's to read
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is not our answer
+            found: Any = importlib.import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+            if not isinstance(found, torch.nn.Module) and callable(found):
+                found = found()
+    except (Exception, SystemExit) as error:  # whatever importing it raises is the user's to read
         raise InputError(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}") from None
     finally:
         sys.path.pop(0)

@@ -20,7 +20,7 @@ def sizes(name: str, text: str) -> tuple[int, ...]:
         convarium._files.failures.InputError: --input: whole numbers with x between, such as 3x3, got '3,3'
     """
     try:
-        return tuple(int(part) for part in text.split("x"))
+        return tuple(int(part) for part in text.lower().split("x"))
     except ValueError:
         raise InputError(f"{name}: whole numbers with x between, such as 3x3, got {text!r}") from None
 
@@ -39,3 +39,10 @@ def told(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         return function(*arguments, **keywords)
     except (ValueError, TypeError) as error:
         raise error if isinstance(error, InputError) else InputError(str(error)) from None
+
+
+def refuse(why: str, **options: Any) -> None:
+    """Refuse options that were given and mean nothing here."""
+    for name, value in options.items():
+        if value not in (None, False, (), []):
+            raise InputError(f"--{name}: {why}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -21,7 +22,13 @@ def write(path: Path, data: bytes) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``. A kill or a full disk leaves what was there before."""
+    """Put ``data`` at ``path``. A kill or a full disk leaves what was there before.
+
+    Raises:
+        OSError: the system does not let us; it names ``path``.
+    """
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
     beside = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
     try:
         with beside.open("wb") as file:
@@ -29,9 +36,11 @@ def replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename, error.filename2 = str(path), None
         raise
     _settle(path.parent)
 

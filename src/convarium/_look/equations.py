@@ -161,9 +161,9 @@ def plain(symbol: Symbol) -> str:
 
 
 def _tex(symbol: Symbol) -> str:
-    over = ",".join(map(str, symbol.channels))
+    over = f"({','.join(map(str, symbol.channels))})" if symbol.channels else ""  # in brackets: no power
     if symbol.kernel:
-        over += f"({','.join(map(str, symbol.kernel))})"
+        over += f"[{','.join(map(str, symbol.kernel))}]"
     name = f"{symbol.letter}{f'^{{{over}}}' if over else ''}_{{{_indices(symbol)}}}"
     return rf"\frac{{\partial L}}{{\partial {name}}}" if symbol.derivative else name
 

@@ -176,6 +176,12 @@ class Trace:
             [axis.dilation for axis in problem.axes], channels=graph, flip=problem.flip,
         )  # fmt: skip
 
+    def cell(self, call: str, output: Sequence[int] | None) -> tuple[int, ...]:
+        """Sample, channel and position of an output; None: the middle of the first channel of the first sample."""
+        if output is None:
+            return (0, 0, *((size - 1) // 2 for size in self.output.shape[2:]))
+        return place_of(call, "output", output, self.output.shape)
+
     # -- where products lie ------------------------------------------------------------------------------------------
 
     @property
@@ -244,7 +250,7 @@ class Trace:
 
 def place_of(call: str, name: str, place: Any, sizes: Sequence[int]) -> tuple[int, ...]:
     """A place of an array of these sizes, as plain numbers."""
-    found = tuple(place) if isinstance(place, (tuple, list, np.ndarray)) else (place,)
+    found = tuple(place) if isinstance(place, (tuple, list, np.ndarray, torch.Size)) else (place,)
     whole = all(isinstance(number, (int, np.integer)) and not isinstance(number, bool) for number in found)
     if len(found) != len(sizes) or not whole:
         raise TypeError(f"{call}: {name} must be {_counted(len(sizes))}, got {shown(place)}")

@@ -30,9 +30,7 @@ def figure(trace: Trace, kind: str, output: Sequence[int] | None = None) -> Any:
         raise ValueError(f"figure: kind must be one of {', '.join(KINDS)}, got {shown(kind)}")
     if trace.output.dtype.kind == "c":
         raise ValueError(f"figure: {trace.name} computes with complex numbers, which have no sign to colour")
-    if output is None:
-        output = (0, 0, *((size - 1) // 2 for size in trace.output.shape[2:]))
-    sample, channel, *position = output
+    sample, channel, *position = output = trace.cell("figure", output)
     terms = trace.at_output(channel, position, sample)
     chosen = int(np.argmax(terms.inside)) if len(terms) else 0
     if not len(terms) or not terms.inside[chosen]:
@@ -41,7 +39,7 @@ def figure(trace: Trace, kind: str, output: Sequence[int] | None = None) -> Any:
         "forward": _forward, "weight_grad": _weight_grad, "input_grad": _input_grad, "matrix": _matrix,
         "connections": _connections,
     }[kind]  # fmt: skip
-    return draw(trace, tuple(output), terms, chosen)
+    return draw(trace, output, terms, chosen)
 
 
 # -- maps --------------------------------------------------------------------------------------------------------------
@@ -177,7 +175,7 @@ def _matrix(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int) -> A
     dense[tuple(entries.indices().numpy())] = entries.values().numpy()
     drawn, (axis,) = _figure(1, [columns])
     drawn.set_size_inches(5.2, 5.2 * min(max(rows / columns, 0.35), 1.4) + 0.6)
-    most = float(np.nanmax(np.abs(dense))) or 1.0
+    most = float(np.abs(dense[np.isfinite(dense)]).max(initial=0)) or 1.0
     axis.imshow(dense, cmap=_map("#ffffff"), vmin=-most, vmax=most, interpolation="nearest")
     row = int(np.ravel_multi_index(tuple(terms.output[chosen]), problem.output_size))
     column = int(np.ravel_multi_index(tuple(terms.input[chosen]), problem.input_size))

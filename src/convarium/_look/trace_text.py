@@ -15,11 +15,9 @@ SIDE = 9  # rows and columns of a matrix that is written out
 
 def text(trace: Trace, output: Sequence[int] | None = None) -> str:
     """``output``: sample, channel and position of the cell that is taken apart; default: the middle of the first channel."""
-    if output is None:
-        output = (0, 0, *((size - 1) // 2 for size in trace.output.shape[2:]))
-    sample, channel, *position = output
+    sample, channel, *position = output = trace.cell("text", output)
     terms = trace.at_output(channel, position, sample)
-    lines = [*_heading(trace), "", *_output(trace, tuple(output), terms)]
+    lines = [*_heading(trace), "", *_output(trace, output, terms)]
     if terms.inside.any():
         middle = len(terms) // 2
         middle = middle if terms.inside[middle] else int(np.argmax(terms.inside))
