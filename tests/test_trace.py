@@ -36,7 +36,14 @@ def check(trace, seed=0, tolerance=1e-9):
     rnd = np.random.default_rng(seed)
     n = trace.problem.ndim
     for sample, channel, *position in cells(trace.output, rnd):
-        total = trace.at_output(channel, position, sample).total
+        terms = trace.at_output(channel, position, sample)
+        assert (terms.output == position).all()
+        assert (terms.out_channel == channel).all()
+        read = terms.inside
+        np.testing.assert_array_equal(
+            terms.left[read], trace.input[(terms.sample[read], terms.in_channel[read], *terms.input[read].T)]
+        )
+        total = terms.total
         if trace.bias is not None:
             total += trace.bias[(channel, *position)]
         np.testing.assert_allclose(total, trace.output[(sample, channel, *position)], rtol=tolerance, atol=tolerance)
@@ -48,7 +55,7 @@ def check(trace, seed=0, tolerance=1e-9):
     for edge, *place in cells(trace.weight, rnd):
         terms = trace.at_weight(edge, place[:n], place[n:])
         np.testing.assert_allclose(terms.total, trace.grad_weight[(edge, *place)], rtol=tolerance, atol=tolerance)
-        assert all(trace.kernel_at(s) == tuple(place[:n]) for s in terms.output)
+        assert all(trace.kernel_at(s) == tuple(place[:n]) for s in (terms.input if trace.transposed else terms.output))
 
 
 @pytest.mark.parametrize("seed", seeds(60, 600))

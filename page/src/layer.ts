@@ -1,4 +1,4 @@
-// A layer, whose input a convolution reads, or, where it is transposed, writes: the one place that knows the difference.
+// A layer's input and output: of a convolution what it reads and what it writes, of a transposed one the other way round.
 
 import {
   count, edgesFrom, edgesInto, flat, places, termsOfWeight, weightAt, type Term, type Three,

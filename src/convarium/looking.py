@@ -72,6 +72,9 @@ class View:
     def html(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Write a page of all traces: one file that opens in any browser, without a network.
 
+        It stays below 5 MiB: of what is larger, the first samples (at most 16), channels and places are shown, and what the rest
+        adds is a part of each sum. A link may name a view, ``look.html#view=matrix``, or a step of the tour, ``look.html#stride``.
+
         Args:
             path: where to write it; what was there is replaced once the page is whole.
             title: what the page calls itself; default: the names of the layers.

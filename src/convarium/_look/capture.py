@@ -54,7 +54,10 @@ def of_model(call: str, model: nn.Module, input: Any, grad_output: Any) -> list[
                 input.detach().clone().requires_grad_().clone()
             )  # no leaf, so that layers may work in place on it
         if not seen:
-            raise ValueError(f"{call}: no convolution ran in {type(model).__name__}")
+            raise ValueError(
+                f"{call}: no convolution ran in {type(model).__name__}; layers are watched, and not calls of F.conv2d: "
+                f"of these, look at the weight"
+            )
         gradients = _gradients(call, result, [each.output for each in seen], grad_output)
     traces = []
     for each, gradient in zip(seen, gradients, strict=True):

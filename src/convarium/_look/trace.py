@@ -35,7 +35,7 @@ Role = Literal["input", "output"]
 class Terms:
     """The products that add up to one number, a row each, in the order in which the formula sums them.
 
-    Places are those of the *convolution*: of a transposed layer, ``output`` is where its input lies, and ``input`` its output.
+    Places and channels are the layer's: ``input`` is a place in its input, ``output`` in its output.
     """
 
     sample: Places  # (terms,)
@@ -44,9 +44,9 @@ class Terms:
     edge: Places  # (terms,): the row of the weight, by edge
     kernel: Places  # (terms, n): which member of the tile
     tap: Places  # (terms, n)
-    input: Places  # (terms, n): outside of the input where ``inside`` is False
+    input: Places  # (terms, n)
     output: Places  # (terms, n)
-    inside: npt.NDArray[np.bool_]  # (terms,): False in the padding, where the product is left out
+    inside: npt.NDArray[np.bool_]  # (terms,): False where one of them lies in the padding, and the product is left out
     left: Numbers  # (terms,): what is multiplied, 0 where the other has nothing to meet in the padding
     right: Numbers  # (terms,)
 
@@ -130,7 +130,7 @@ class Trace:
         return self._terms("weight", sample, np.full(len(sample), edge), np.broadcast_to(tap, outputs.shape), outputs)
 
     def kernel_at(self, position: Sequence[int]) -> tuple[int, ...]:
-        """Which member of the tile the convolution's output position uses: ``position % tile``."""
+        """Which member of the tile a position uses, of the output (of a transposed layer of the input): ``position % tile``."""
         place = place_of("kernel_at", "position", position, self.problem.output_size)
         return tuple(s % t for s, t in zip(place, self.problem.tile, strict=True))
 
@@ -245,6 +245,8 @@ class Trace:
             left, right = value(self.grad_output, self._writes), weight.conj()
         else:
             left, right = value(self.input, self._reads).conj(), value(self.grad_output, self._writes)
+        if self.transposed:
+            in_channel, out_channel, input, output = out_channel, in_channel, output, input
         return Terms(sample, in_channel, out_channel, edge, kernel, tap, input, output, inside, left, right)
 
 

@@ -47,13 +47,13 @@ def figure(trace: Trace, kind: str, output: Sequence[int] | None = None) -> Any:
 
 def _forward(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int) -> Any:
     sample, channel, *position = cell
-    read = int((terms.out_channel if trace.transposed else terms.in_channel)[chosen])
-    own = (terms.out_channel if trace.transposed else terms.in_channel) == read
-    places = (terms.output if trace.transposed else terms.input)[own & terms.inside]
+    read = int(terms.in_channel[chosen])
+    own = (terms.in_channel == read) & terms.inside
+    places = terms.input[own]
     total = trace.output[(sample, channel, *position)]
     parts = [
         (f"input, channel {read}", _plane(trace.input[sample, read], places[0]), places),
-        ("kernel", _kernel(trace, trace.weight, terms, chosen), terms.tap[own & terms.inside] if trace.transposed else ()),
+        ("kernel", _kernel(trace, trace.weight, terms, chosen), terms.tap[own] if trace.transposed else ()),
         (f"output, channel {channel}", _plane(trace.output[sample, channel], position), [position]),
     ]  # fmt: skip
     return _row(parts, f"{trace.name}: output{list(cell)} = {number(total)}")
@@ -64,9 +64,8 @@ def _weight_grad(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int)
     edge, kernel, tap = int(terms.edge[chosen]), terms.kernel[chosen].tolist(), terms.tap[chosen].tolist()
     found = trace.at_weight(edge, kernel, tap)
     own = found.inside & (found.sample == sample)
-    reads, writes = (found.output[own], found.input[own]) if trace.transposed else (found.input[own], found.output[own])
-    i, j = trace.edges[edge].tolist()
-    read, written = (j, i) if trace.transposed else (i, j)
+    reads, writes = found.input[own], found.output[own]
+    read, written = int(found.in_channel[0]), int(found.out_channel[0])
     parts = [
         (f"input, channel {read}", _plane(trace.input[sample, read], reads[0]), reads),
         (f"gradient of output {written}", _plane(trace.grad_output[sample, written], writes[0]), writes),
@@ -79,12 +78,11 @@ def _weight_grad(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int)
 
 def _input_grad(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int) -> Any:
     sample = cell[0]
-    place = (terms.output if trace.transposed else terms.input)[chosen].tolist()
-    channel = int((terms.out_channel if trace.transposed else terms.in_channel)[chosen])
+    place, channel = terms.input[chosen].tolist(), int(terms.in_channel[chosen])
     found = trace.at_input(channel, place, sample)
-    over = found.in_channel if trace.transposed else found.out_channel
+    over = found.out_channel
     own = (over == over[0]) & found.inside
-    writes = (found.input if trace.transposed else found.output)[own]
+    writes = found.output[own]
     parts = [
         (f"gradient of output {over[0]}", _plane(trace.grad_output[sample, over[0]], writes[0]), writes),
         (MET, _met(trace, found, own), found.tap[own]),
@@ -177,12 +175,14 @@ def _matrix(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int) -> A
     drawn.set_size_inches(5.2, 5.2 * min(max(rows / columns, 0.35), 1.4) + 0.6)
     most = float(np.abs(dense[np.isfinite(dense)]).max(initial=0)) or 1.0
     axis.imshow(dense, cmap=_map("#ffffff"), vmin=-most, vmax=most, interpolation="nearest")
-    row = int(np.ravel_multi_index(tuple(terms.output[chosen]), problem.output_size))
-    column = int(np.ravel_multi_index(tuple(terms.input[chosen]), problem.input_size))
+    ends = terms.output[chosen], terms.input[chosen]
+    written, read = ends[::-1] if trace.transposed else ends
+    row = int(np.ravel_multi_index(tuple(written), problem.output_size))
+    column = int(np.ravel_multi_index(tuple(read), problem.input_size))
     axis.axhspan(row - 0.5, row + 0.5, facecolor="none", edgecolor=INK, linewidth=0.8)
     axis.axvspan(column - 0.5, column + 0.5, facecolor="none", edgecolor=INK, linewidth=0.8)
-    axis.set_xlabel(f"input {terms.input[chosen].tolist()} is column {column}", fontsize=8)
-    axis.set_ylabel(f"output {terms.output[chosen].tolist()} is row {row}", fontsize=8)
+    axis.set_xlabel(f"input {read.tolist()} is column {column}", fontsize=8)
+    axis.set_ylabel(f"output {written.tolist()} is row {row}", fontsize=8)
     axis.tick_params(labelsize=7)
     i, j = trace.edges[edge].tolist()
     axis.set_title(

@@ -53,7 +53,7 @@ def _heading(trace: Trace) -> list[str]:
 def _output(trace: Trace, cell: tuple[int, ...], terms: Terms) -> list[str]:
     lines = [f"output{list(cell)}, (sample, channel, *position)"]
     product = terms.product
-    by_channel = terms.out_channel if trace.transposed else terms.in_channel
+    by_channel = terms.in_channel
     channels = list(dict.fromkeys(by_channel.tolist()))
     for channel in channels[:MOST]:
         own = by_channel == channel
@@ -115,8 +115,8 @@ def _weight(trace: Trace, terms: Terms, chosen: int) -> list[str]:
 
 
 def _input(trace: Trace, terms: Terms, chosen: int, sample: int) -> list[str]:
-    place = (terms.output if trace.transposed else terms.input)[chosen].tolist()
-    channel = int((terms.out_channel if trace.transposed else terms.in_channel)[chosen])
+    place = terms.input[chosen].tolist()
+    channel = int(terms.in_channel[chosen])
     found = trace.at_input(channel, place, sample)
     return [
         f"gradient of input{[sample, channel, *place]}, of all outputs that have read it",
