@@ -154,6 +154,15 @@ def test_what_a_cell_sees_of_the_models_input():
         cv.look(torch.ones(1, 1, 2), torch.ones(1, 1, 3)).sees("conv1d", (0,))
 
 
+def test_channels_through_a_stack():
+    graph = cv.ChannelGraph.from_edges(4, 3, [(0, 0), (2, 0), (1, 1), (3, 2)])
+    model = nn.Sequential(cv.nn.ChannelConv1d(graph, 2), nn.ReLU(), nn.ConvTranspose1d(3, 6, 2, groups=3))
+    stack = cv.look(model, torch.randn(1, 4, 6)).channels
+    assert stack.widths == (4, 3, 6)
+    assert stack.receptive_field(1)[0] == (0, 2)
+    assert stack.receptive_field(5)[0] == (3,)
+
+
 @pytest.mark.parametrize("seed", seeds(40, 400))
 def test_the_input_gradient_is_a_correlation_of_the_spread_gradient_with_the_turned_kernel(seed):
     case = random_case(seed, torch.float64, least_batch=1, sharing="shared", modes=False)

@@ -17,6 +17,7 @@ from ._look.shapes import Shapes
 from ._look.shapes import shapes as find_shapes
 from ._look.trace import Numbers, Terms, Trace, place_of
 from ._spec.shown import shown
+from ._spec.stack import ChannelStack
 
 __all__ = ["Shapes", "Terms", "Trace", "View", "look", "shapes"]
 
@@ -69,11 +70,28 @@ class View:
         lengths = self.input.shape[2:]
         return tuple(field.of(s, length) for field, s, length in zip(fields, place, lengths, strict=True))
 
+    @property
+    def channels(self) -> ChannelStack:
+        """The channel graphs of the layers, one after the other: which channels of the input the last outputs see.
+
+        Raises:
+            ValueError: the layers do not follow each other (a model with branches): the channels of one are not the next one's.
+
+        Examples:
+            >>> import torch, convarium as cv
+            >>> layers = cv.nn.ChannelConv1d(cv.ChannelGraph.interlaced(8, 8, 4), 3), torch.nn.Conv1d(8, 8, 1, groups=4)
+            >>> stack = cv.look(torch.nn.Sequential(*layers), torch.randn(1, 8, 5)).channels
+            >>> stack.receptive_field(5)[0]
+            (0, 1, 4, 5)
+        """
+        return ChannelStack(*(trace.graph for trace in self.traces.values()))
+
     def html(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Write a page of all traces: one file that opens in any browser, without a network.
 
-        It stays below 5 MiB: of what is larger, the first samples (at most 16), channels and places are shown, and what the rest
-        adds is a part of each sum. A link may name a view, ``look.html#view=matrix``, or a step of the tour, ``look.html#stride``.
+        It stays below 5 MiB: of what is larger, the first samples (at most 16), channels and places are shown, and what the
+        rest adds is a part of each sum. A link may name a view, ``look.html#view=matrix``, or a step of the tour,
+        ``look.html#stride``.
 
         Args:
             path: where to write it; what was there is replaced once the page is whole.

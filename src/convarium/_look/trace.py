@@ -98,6 +98,12 @@ class Trace:
         """``(edges, 2)``: input and output channel of each row of the weight."""
         return self.problem.wiring.edges().T
 
+    @property
+    def graph(self) -> ChannelGraph:
+        """Which channels of the layer's input each channel of its output reads."""
+        graph = self.problem.wiring.graph
+        return ChannelGraph.from_mask(graph.mask().T, allow_empty=True) if self.transposed else graph
+
     def at_output(self, channel: int, position: Sequence[int], sample: int = 0) -> Terms:
         """The products of one cell of the layer's output: without a bias, their sum is what the layer gave there.
 
