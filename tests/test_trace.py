@@ -192,6 +192,38 @@ def test_nan_is_shown_and_stays_where_it_is():
         np.testing.assert_equal(trace.at_output(0, position).total, trace.output[(0, 0, *position)])
 
 
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Conv2d(1, 1, 3)
+
+    def forward(self, x):
+        return self.inner(x), x
+
+
+@torch.no_grad()
+def test_models_that_work_in_place_or_without_gradients():
+    in_place = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 1, 3))
+    input = torch.randn(1, 1, 5, 5)
+    given = input.clone()
+    check(cv.look(in_place, input)["1"], tolerance=1e-5)
+    assert torch.equal(input, given)
+    frozen = nn.Sequential(Frozen())
+    trace = cv.look(frozen, input)["0.inner"]
+    assert not trace.grad_input.any()
+    check(trace, tolerance=1e-5)
+
+
+class Frozen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Conv2d(1, 1, 3)
+
+    @torch.no_grad()
+    def forward(self, x):
+        return self.inner(x)
+
+
 WEIGHT, INPUT = torch.randn(1, 1, 3, 3), torch.randn(1, 1, 5, 5)
 TRACE = cv.look(WEIGHT, INPUT)["conv2d"]
 
@@ -201,7 +233,12 @@ TRACE = cv.look(WEIGHT, INPUT)["conv2d"]
     [
         (lambda: cv.look("conv", INPUT), TypeError, "look: model must be a torch.nn.Module or a weight, got 'conv'"),
         (lambda: cv.look(nn.Linear(5, 5), INPUT), ValueError, "look: no convolution ran in Linear"),
-        (lambda: cv.look(nn.Conv2d(2, 1, 3), INPUT), RuntimeError, "expected input"),
+        (lambda: cv.look(nn.Conv2d(2, 1, 3), INPUT), ValueError, r"look: Conv2d: reads 2 channels, but \(1, 1, 5, 5\) has 1"),
+        (lambda: cv.look(nn.Conv2d(1, 1, 3), INPUT.double()), TypeError, "look: input is torch.float64 but the model is"),
+        (lambda: cv.look(nn.Conv2d(1, 1, 3), INPUT[:0]), ValueError, r"look: input of shape \(0, 1, 5, 5\) has no numbers"),
+        (lambda: cv.look(WEIGHT, INPUT).page(3), TypeError, "html: title must be a string, got 3"),
+        (lambda: cv.look(WEIGHT, INPUT).html("/nodir/x.html"), FileNotFoundError, r"directory: '/nodir/x.html'$"),
+        (lambda: cv.look(Pair(), INPUT), TypeError, "look: the model must return one tensor, got a tuple"),
         (lambda: cv.look(cv.nn.Conv2d(2, 1, 3), INPUT), ValueError, "Conv2d: "),
         (lambda: cv.look(nn.Conv2d(1, 1, 3), INPUT.numpy()), TypeError, "look: input must be a torch.Tensor, got ndarray"),
         (lambda: cv.look(nn.Conv2d(1, 1, 3), INPUT, stride=2), TypeError, "look: stride is the layer's own"),

@@ -110,6 +110,8 @@ class View:
 
     def page(self, title: str | None = None) -> str:
         """The page of :meth:`html`, as text."""
+        if not isinstance(title, (str, type(None))):
+            raise TypeError(f"html: title must be a string, got {shown(title)}")
         return make_page(list(self.traces.values()), title or ", ".join(self.traces), self.input, self.fields)
 
     def text(self, name: str | None = None, output: Sequence[int] | None = None) -> str:
@@ -224,7 +226,12 @@ def look(model: nn.Module | Tensor, input: Tensor, grad_output: Tensor | None = 
         raise TypeError(f"look: model must be a torch.nn.Module or a weight, got {shown(model)}")
     if arguments:
         raise TypeError(f"look: {sorted(arguments)[0]} is the layer's own; it is only given with a bare weight")
-    traces = capture.of_model("look", model, input, grad_output)
+    try:
+        traces = capture.of_model("look", model, input, grad_output)
+    except RuntimeError as error:  # of a layer of torch's: in our words, where a shape is wrong
+        if isinstance(input, Tensor) and (why := find_shapes("look", model, input.shape[1:]).error):
+            raise ValueError(f"look: {why}") from error
+        raise
     batched = input.ndim == traces[0].problem.ndim + 2
     rows = find_shapes("look", model, input.shape[1:] if batched else input.shape)
     return View(traces, capture.numbers_of(input if batched else input[None]), {row.name: row.field for row in rows})
