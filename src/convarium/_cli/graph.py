@@ -64,8 +64,6 @@ def graph(
             stack.reach.save(save)
     except OSError as error:
         raise why(Path(error.filename or draw or save or "."), error) from None
-    except ModuleNotFoundError as error:
-        raise InputError(str(error)) from None
     except (TypeError, ValueError) as error:
         raise error if isinstance(error, InputError) else InputError(str(error)) from None
     print(json.dumps(_data(stack, output), indent=2) if as_json else text)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._files.failures import extra
 from .._spec.channels import ChannelGraph
 from .._spec.stack import ChannelStack
 
@@ -18,17 +19,11 @@ LABELLED = 32  # channels of a layer that are numbered
 
 def figure(graphs: ChannelGraph | ChannelStack, output: int | None = None) -> Any:
     """A matplotlib figure; ``output`` is the channel of the last layer whose receptive field is drawn out."""
-    try:
-        from matplotlib.collections import LineCollection
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{error.name} is not installed: pip install 'convarium[train]'", name=error.name
-        ) from None
     stack = graphs if isinstance(graphs, ChannelStack) else ChannelStack(graphs)
     fields = None if output is None else [set(field) for field in stack.receptive_field(output)]
-    most = max(stack.widths)
-    drawn = Figure(figsize=(2.2 + 2.4 * len(stack), min(max(0.26 * most + 1.3, 3.2), 8)), dpi=130, layout="constrained")
+    most, lines = max(stack.widths), extra("matplotlib.collections", "look").LineCollection
+    size = (2.2 + 2.4 * len(stack), min(max(0.26 * most + 1.3, 3.2), 8))
+    drawn = extra("matplotlib.figure", "look").Figure(figsize=size, dpi=130, layout="constrained")
     axes: Any = drawn.subplots()
     places = [_spread(width, most) for width in stack.widths]
     for layer, graph in enumerate(stack):
@@ -43,20 +38,20 @@ def figure(graphs: ChannelGraph | ChannelStack, output: int | None = None) -> An
             "linewidths": 0.7 * thin + 0.2,
             "alpha": max(thin, 0.35),
         }
-        axes.add_collection(LineCollection(others, **faint))
-        axes.add_collection(LineCollection(chosen, colors=SEEN, linewidths=1.6, zorder=2))
-    size = float(np.clip(900 / most, 6, 90))
+        axes.add_collection(lines(others, **faint))
+        axes.add_collection(lines(chosen, colors=SEEN, linewidths=1.6, zorder=2))
+    dot = float(np.clip(900 / most, 6, 90))
     for layer, (width, heights) in enumerate(zip(stack.widths, places, strict=True)):
         seen = np.array([fields is None or channel in fields[layer] for channel in range(width)])
         colour = INK if fields is None else SEEN
-        axes.scatter(np.full(seen.sum(), layer), heights[seen], s=size, color=colour, zorder=3)
+        axes.scatter(np.full(seen.sum(), layer), heights[seen], s=dot, color=colour, zorder=3)
         lost, hollow = heights[~seen], {"facecolor": "white", "linewidth": 1.4, "zorder": 3}
         across = np.full(len(lost), layer)
         if fields is not None and layer == 0:  # what the output does not see of the input
-            axes.scatter(across, lost, s=size, edgecolor=LOST, **hollow)
-            axes.scatter(across, lost, s=size / 4, marker="x", color=LOST, linewidth=1, zorder=4)
+            axes.scatter(across, lost, s=dot, edgecolor=LOST, **hollow)
+            axes.scatter(across, lost, s=dot / 4, marker="x", color=LOST, linewidth=1, zorder=4)
         else:
-            axes.scatter(across, lost, s=size, edgecolor=FAINT, **hollow)
+            axes.scatter(across, lost, s=dot, edgecolor=FAINT, **hollow)
         if width <= LABELLED and layer in (0, len(stack)):
             for channel, height in enumerate(heights):
                 side = -1 if layer == 0 else 1
