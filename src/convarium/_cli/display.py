@@ -103,6 +103,7 @@ class Lines:
         for line in remarks(run, rows_):
             print(line)
         print(f"trained in {duration(seconds)}; weights, metrics and pictures are in {run.path}")
+        print(f"to look inside, open {run.path / 'look.html'} in a browser")
 
 
 class _LinesWatch(_Watch):
