@@ -31,7 +31,7 @@ function Row({ axis, tile, title, note, chosen, input, onPick, onInput }: {
   const low = Math.min(...range.flatMap((s) => [reads(axis, s, 0), reads(axis, s, axis.kernel - 1)]));
   const high = Math.max(...range.flatMap((s) => [reads(axis, s, 0), reads(axis, s, axis.kernel - 1)]));
   const places = Array.from({ length: high - low + 1 }, (_, k) => low + k);
-  const gap = Math.min(40, 380 / Math.max(places.length, 1));
+  const gap = Math.min(56, 460 / Math.max(places.length, 1));
   const x = (h: number) => 14 + (h - low) * gap;
   const middle = (s: number) => x((reads(axis, s, 0) + reads(axis, s, axis.kernel - 1)) / 2);
   const weights = Math.min(tile, axis.output) * axis.kernel;
@@ -56,7 +56,7 @@ function Row({ axis, tile, title, note, chosen, input, onPick, onInput }: {
           Array.from({ length: axis.kernel }, (_, m) => {
             const h = reads(axis, s, m);
             const [ax, bx] = [middle(s), x(h)];
-            const part = 0.42 + 0.2 * (m % 2);
+            const part = axis.kernel > 3 ? 0.27 + 0.22 * (s % 2) : 0.36; // near the output, where lines do not cross yet
             return (
               <text key={`t${s},${m}`} class={s === chosen || h === input ? "letter active" : "letter"} x={ax + (bx - ax) * part} y={22 + 74 * part + 3} style={{ fill: kindOf(s % tile) }}>
                 {letterOf((s % tile) * axis.kernel + m)}
