@@ -170,11 +170,9 @@ def test_the_input_gradient_is_a_correlation_of_the_spread_gradient_with_the_tur
     gradient = torch.randn(case.problem().output_shape, dtype=torch.float64)
     (trace,) = cv.look(weight, input, gradient, **case.options).traces.values()
     axes = trace.problem.axes
-    turn = tuple(range(trace.problem.ndim))
     made = np.zeros_like(trace.grad_input[0])
     for edge, (i, j) in enumerate(trace.edges):
-        kernel = trace.weight[(edge, *(0 for _ in axes))]
-        kernel = kernel if trace.problem.flip else np.flip(kernel, turn)
+        kernel = trace.turned(edge)
         spread = trace.interleaved(int(j))
         for h in np.ndindex(made.shape[1:]):
             window = tuple(slice(a, a + axis.reach, axis.dilation) for a, axis in zip(h, axes, strict=True))

@@ -51,7 +51,7 @@ def test_the_sums_that_are_written_are_the_traces(name):
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_figure_of_every_layer_is_drawn(name, kind):
     figure = view(name).figure(kind)
-    for form in ("svg", "png") if name == "tiled" else ("png",):
+    for form in ("svg", "pdf", "png") if name == "tiled" else ("png",):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=form)
         assert len(buffer.getvalue()) > 5_000

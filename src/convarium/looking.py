@@ -112,7 +112,7 @@ class View:
         """The page of :meth:`html`, as text."""
         if not isinstance(title, (str, type(None))):
             raise TypeError(f"html: title must be a string, got {shown(title)}")
-        return make_page(list(self.traces.values()), title or ", ".join(self.traces), self.input, self.fields)
+        return make_page(list(self.traces.values()), title or self._title(), self.input, self.fields)
 
     def text(self, name: str | None = None, output: Sequence[int] | None = None) -> str:
         """One cell of the output, the gradient of one weight and of one cell of the input, each with its products.
@@ -170,6 +170,10 @@ class View:
             MissingExtra: matplotlib is not installed.
         """
         return trace_figure.figure(self[name or next(iter(self.traces))], kind, output)
+
+    def _title(self) -> str:
+        names = list(self.traces)
+        return ", ".join(names) if len(names) < 4 else f"{names[0]} to {names[-1]}, {len(names)} layers"
 
     def widget(self, title: str | None = None) -> Any:
         """The page as a widget for Jupyter, VS Code, Colab or marimo (a view also shows itself there).

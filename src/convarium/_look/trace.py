@@ -140,6 +140,13 @@ class Trace:
         place = place_of("kernel_at", "position", position, self.problem.output_size)
         return tuple(s % t for s, t in zip(place, self.problem.tile, strict=True))
 
+    def turned(self, edge: int, kernel: Sequence[int] | None = None) -> Numbers:
+        """A kernel turned by 180 degrees, as :meth:`interleaved` is correlated with it; ``kernel``: which member of the tile."""
+        (edge,) = place_of("turned", "edge", (edge,), self.weight.shape[:1])
+        member = place_of("turned", "kernel", (0,) * self.problem.ndim if kernel is None else kernel, self.problem.tile)
+        found: Numbers = self.weight[(edge, *member)]
+        return found if self.problem.flip else np.flip(found)  # of a true convolution it has been turned already
+
     def interleaved(self, channel: int, sample: int = 0) -> Numbers:
         """One channel of the convolution's output side as a correlation with the turned kernel, without a stride, reads it.
 
