@@ -62,7 +62,14 @@ def explain(
         raise InputError(f"--kernel: {n} numbers, as --input has, got {kernel!r}")
     if len(ends) != 2:
         raise InputError(f"--channels: two numbers, such as 2x3, got {channels!r}")
-    plan, front = getattr(cv, f"plan{n}d"), list(ends[::-1])
+    front = list(ends[::-1])
+
+    def problem_of(*weight: int) -> Any:
+        try:
+            return getattr(cv, f"plan{n}d")(shape, weight, **geometry).problem
+        except (ValueError, TypeError) as error:
+            raise InputError(str(error).replace(f"plan{n}d: ", "explain: ")) from None
+
     geometry: dict[str, Any] = {
         "stride": each("--stride", stride, n), "dilation": each("--dilation", dilation, n), "flip": flip,
         "padding": padding if padding.isalpha() else each("--padding", padding, n),
@@ -74,10 +81,12 @@ def explain(
         told(cv.ChannelGraph.groups, *ends, groups)
         front, geometry["groups"] = [ends[1], ends[0] // groups], groups
     shape = (1, ends[0], *size)
-    problem = told(plan, shape, (*front, *taps), **geometry).problem
+    problem = problem_of(*front, *taps)
     if tile != "1":
         members = problem.output_size if tile == "local" else each("--tile", tile, n)
-        problem = told(plan, shape, (front[0], *members, *front[1:], *taps), **geometry).problem
+        if min(members) < 1:
+            raise InputError(f"--tile: at least 1, got {tile!r}")
+        problem = problem_of(front[0], *members, *front[1:], *taps)
     told(equations.check, problem, "explain")
     maps = equations.ORDER if only is None else (MAPS[only],)
     if as_json:
