@@ -154,6 +154,13 @@ def test_what_a_cell_sees_of_the_models_input():
         cv.look(torch.ones(1, 1, 2), torch.ones(1, 1, 3)).sees("conv1d", (0,))
 
 
+def test_a_parametrized_layer_has_its_own_name():
+    layer = nn.utils.parametrizations.weight_norm(nn.Conv1d(1, 1, 3))
+    view = cv.look(layer, torch.randn(1, 1, 8))
+    assert list(view.traces) == ["Conv1d"]
+    assert view.sees("Conv1d", (2,)) == (range(2, 5),)
+
+
 def test_channels_through_a_stack():
     graph = cv.ChannelGraph.from_edges(4, 3, [(0, 0), (2, 0), (1, 1), (3, 2)])
     model = nn.Sequential(cv.nn.ChannelConv1d(graph, 2), nn.ReLU(), nn.ConvTranspose1d(3, 6, 2, groups=3))

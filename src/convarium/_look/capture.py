@@ -40,19 +40,17 @@ class Seen:
 def of_model(call: str, model: nn.Module, input: Any, grad_output: Any) -> list[Trace]:
     """A trace of each call of each convolution in it, in the order in which they ran; ``model`` is left as it was."""
     check_tensors(call, input=input)
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
-        raise ValueError(f"{call}: {type(model).__name__} has no shape before its first input; call it once")
+    check_made(call, model)
     if not input.numel():
         raise ValueError(f"{call}: input of shape {tuple(input.shape)} has no numbers to look at")
-    dtypes = [tensor.dtype for tensor in model.parameters() if tensor.is_floating_point() or tensor.is_complex()]
+    dtypes = dtypes_of(model)
     if dtypes and input.dtype not in dtypes:
         raise TypeError(f"{call}: input is {input.dtype} but the model is {dtypes[0]}; input.to({dtypes[0]}) would fit")
     seen: list[Seen] = []
     with torch.inference_mode(False), as_it_was(model), torch.enable_grad():
         with _watched(model, seen):
-            result = model(
-                input.detach().clone().requires_grad_().clone()
-            )  # no leaf, so that layers may work in place on it
+            leaf = input.detach().clone().requires_grad_()
+            result = model(leaf.clone())  # layers may work in place on it
         if not seen:
             raise ValueError(
                 f"{call}: no convolution ran in {type(model).__name__}; layers are watched, and not calls of F.conv2d: "
@@ -87,6 +85,34 @@ def of_weight(call: str, weight: Any, input: Any, grad_output: Any, arguments: d
     made = calls.convolution(f"conv{n}d", n, *shapes, *geometry)
     (gradient,) = _gradients(call, output, [output], grad_output)
     return _trace(Seen(f"conv{n}d", None, input, output), made, weight, bias, gradient)
+
+
+def check_made(call: str, model: nn.Module) -> None:
+    """Refuse a model with layers that have no shape yet."""
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        raise ValueError(f"{call}: {type(model).__name__} has no shape before its first input; call it once")
+
+
+def dtypes_of(model: nn.Module) -> list[torch.dtype]:
+    """Of its parameters, those that an input can have."""
+    return [tensor.dtype for tensor in model.parameters() if tensor.is_floating_point() or tensor.is_complex()]
+
+
+class CallNames:
+    """What calls of layers are called: the layer's name in its model, or its class, and from the second call on its number."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, int] = {}
+
+    def next(self, name: str, module: nn.Module) -> str:
+        name = name or kind_of(module)
+        self._calls[name] = self._calls.get(name, 0) + 1
+        return name if self._calls[name] == 1 else f"{name} (call {self._calls[name]})"
+
+
+def input_of(inputs: Any, keywords: dict[str, Any]) -> Any:
+    """What a module was called with, as its hooks are told."""
+    return inputs[0] if inputs else keywords.get("input")
 
 
 def is_convolution(module: nn.Module) -> bool:
@@ -198,22 +224,19 @@ def as_it_was(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _watched(model: nn.Module, seen: list[Seen]) -> Iterator[None]:
-    counts: dict[str, int] = {}
-    hooks = []
+    names, hooks = CallNames(), []
 
     def watch(name: str, layer: nn.Module) -> None:
         def hook(_: nn.Module, inputs: Any, keywords: dict[str, Any], output: Tensor) -> Tensor:
-            counts[name] = counts.get(name, 0) + 1
-            input = inputs[0] if inputs else keywords["input"]
-            own = name if counts[name] == 1 else f"{name} (call {counts[name]})"
-            seen.append(Seen(own, layer, input.detach().clone(), output))
+            input = input_of(inputs, keywords)
+            seen.append(Seen(names.next(name, layer), layer, input.detach().clone(), output))
             return output.clone()  # what follows may work in place
 
         hooks.append(layer.register_forward_hook(hook, with_kwargs=True))
 
     for name, layer in model.named_modules():
         if is_convolution(layer):
-            watch(name or kind_of(layer), layer)
+            watch(name, layer)
     try:
         yield
     finally:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .._planner.choice import check_engine, choose
@@ -134,13 +133,12 @@ def shapes(call: str, model: Any, input_size: Any, engine: str = "auto") -> Shap
         raise TypeError(f"{call}: model must be a torch.nn.Module, got {shown(model)}")
     check_engine(call, engine)
     size = shape_of(call, "input_size", input_size)
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
-        raise ValueError(f"{call}: {type(model).__name__} has no shape before its first input; call it once")
+    capture.check_made(call, model)
     fits_memory(call, input=(1, *size))
-    numbers = [tensor.dtype for tensor in model.parameters() if tensor.is_floating_point() or tensor.is_complex()]
+    dtypes = capture.dtypes_of(model)
     watch, error = _Watch(engine), None
     with capture.as_it_was(model), torch.no_grad(), _quiet(), FakeTensorMode(allow_non_fake_inputs=True):
-        input = torch.empty((1, *size), dtype=numbers[0] if numbers else torch.float32)
+        input = torch.empty((1, *size), dtype=dtypes[0] if dtypes else torch.float32)
         watch.set(input, own(max(len(size) - 1, 0)))
         with watch.hooks(model):
             try:
@@ -171,7 +169,7 @@ class _Watch(TorchDispatchMode):
         self._engine = engine
         self._fields: dict[int, tuple[Tensor, Fields]] = {}  # with the tensor, so that no other gets its id
         self._running: list[tuple[str, nn.Module, Any]] = []
-        self._counts: dict[str, int] = {}
+        self._names = capture.CallNames()
 
     def get(self, tensor: Any) -> Fields | None:
         return self._fields[id(tensor)][1] if id(tensor) in self._fields else None
@@ -208,23 +206,22 @@ class _Watch(TorchDispatchMode):
         for name, module in model.named_modules():
             own_parameters = any(True for _ in module.parameters(recurse=False))
             if capture.is_convolution(module) or own_parameters or not any(True for _ in module.children()):
-                own = name or type(module).__name__
-                before = module.register_forward_pre_hook(self._before(own), with_kwargs=True)
-                after = module.register_forward_hook(self._after(own), with_kwargs=True)
+                before = module.register_forward_pre_hook(self._before(name), with_kwargs=True)
+                after = module.register_forward_hook(self._after(name), with_kwargs=True)
                 stack.callback(before.remove)
                 stack.callback(after.remove)
         return stack
 
     def _before(self, name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, keywords: Any) -> None:
-            self._running.append((name, module, _input(inputs, keywords)))
+            self._running.append((name, module, capture.input_of(inputs, keywords)))
 
         return hook
 
     def _after(self, name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, keywords: Any, output: Any) -> None:
             self._running.pop()
-            input = _input(inputs, keywords)
+            input = capture.input_of(inputs, keywords)
             output = output[0] if isinstance(output, (tuple, list)) and output else output
             if not isinstance(input, Tensor) or not isinstance(output, Tensor):
                 return
@@ -235,10 +232,6 @@ class _Watch(TorchDispatchMode):
                 self._other(name, module, input, output, own)
 
         return hook
-
-    def _name(self, name: str) -> str:
-        self._counts[name] = self._counts.get(name, 0) + 1
-        return name if self._counts[name] == 1 else f"{name} (call {self._counts[name]})"
 
     def _convolution(self, name: str, module: Any, input: Tensor, output: Tensor, parameters: int) -> None:
         call = capture.call_of(module, tuple(input.shape), tuple(output.shape))
@@ -255,8 +248,9 @@ class _Watch(TorchDispatchMode):
         chosen = choose(map, problem, getattr(module, "engine", self._engine))  # type: ignore[arg-type]
         self.rows.append(
             Row(
-                self._name(name), _kind(module, problem), tuple(input.shape), tuple(output.shape), call.kernel_size, call.stride,
-                call.pads, call.dilation, fields, *_coverage(call), parameters, problem.multiply_adds, chosen.engine,
+                self._names.next(name, module), _kind(module, problem), tuple(input.shape), tuple(output.shape),
+                call.kernel_size, call.stride, call.pads, call.dilation, fields, *_coverage(call), parameters,
+                problem.multiply_adds, chosen.engine,
             )
         )  # fmt: skip
 
@@ -283,7 +277,7 @@ class _Watch(TorchDispatchMode):
         products = math.prod(output.shape) * module.in_features if isinstance(module, nn.Linear) else 0
         self.rows.append(
             Row(
-                self._name(name), capture.kind_of(module), tuple(input.shape), tuple(output.shape), field=fields,
+                self._names.next(name, module), capture.kind_of(module), tuple(input.shape), tuple(output.shape), field=fields,
                 parameters=parameters, multiply_adds=products, **sizes,
             )
         )  # fmt: skip
@@ -295,12 +289,8 @@ class _Watch(TorchDispatchMode):
         name, module, input = self._running[-1]
         sizes = tuple(input.shape) if isinstance(input, Tensor) else ()
         why = _why(module, sizes, raised)
-        self.rows.append(Row(self._name(name), capture.kind_of(module), sizes, None, error=why))
-        return why if why.startswith(f"{name}: ") else f"{name}: {why}"
-
-
-def _input(inputs: Any, keywords: Any) -> Any:
-    return inputs[0] if inputs else keywords.get("input")
+        self.rows.append(Row(self._names.next(name, module), capture.kind_of(module), sizes, None, error=why))
+        return f"{name}: {why}" if name else why
 
 
 def _coverage(call: Call) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, int], ...]]:
