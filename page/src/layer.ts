@@ -1,7 +1,7 @@
 // A layer's input and output: of a convolution what it reads and what it writes, of a transposed one the other way round.
 
 import {
-  count, edgesFrom, edgesInto, flat, places, termsOfWeight, weightAt, type Term, type Three,
+  count, edgesFrom, edgesInto, flat, places, reads, weightAt, type Term, type Three,
 } from "./conv";
 import { plane, type Layer } from "./data";
 
@@ -22,13 +22,7 @@ export const outNames = (l: Layer): number[] => (l.transposed ? l.inputs : l.out
 export const edgesOfOutput = (l: Layer, channel: number): number[] => (l.transposed ? edgesFrom : edgesInto)(l.conv, channel);
 export const edgesOfInput = (l: Layer, channel: number): number[] => (l.transposed ? edgesInto : edgesFrom)(l.conv, channel);
 
-export const weightTerms = (l: Layer, edge: number, kernel: Three, tap: Three): Term[] => termsOfWeight(l.conv, edge, kernel, tap);
-
 export const inputPlane = (l: Layer, sample: number, channel: number) => plane(l.input, inSizes(l), inChannels(l), sample, channel);
-export const gradInputPlane = (l: Layer, sample: number, channel: number) =>
-  plane(l.gradInput, inSizes(l), inChannels(l), sample, channel);
-export const outputPlane = (l: Layer, sample: number, channel: number) =>
-  plane(l.output, outSizes(l), outChannels(l), sample, channel);
 export const gradOutputPlane = (l: Layer, sample: number, channel: number) =>
   plane(l.gradOutput, outSizes(l), outChannels(l), sample, channel);
 
@@ -40,6 +34,9 @@ export const inputValue = (l: Layer, sample: number, t: Term) =>
 export const gradOutputValue = (l: Layer, sample: number, t: Term) =>
   at(l.gradOutput, outSizes(l), outChannels(l), sample, outChannel(l, t.edge), outPlace(l, t));
 export const weightValue = (l: Layer, t: Term) => l.weight[weightAt(l.shapes, t.edge, t.kernel, t.tap)];
+
+/** As a factor of a sum. */
+export const weightOf = (l: Layer, _: number, t: Term): number => weightValue(l, t);
 
 type Value = (l: Layer, sample: number, t: Term) => number;
 
@@ -99,7 +96,7 @@ export function recompute(l: Layer): Layer {
         let inside = true;
         for (let d = 0; d < 3; d++) {
           const axis = l.conv.axes[d];
-          const h = s[d] * axis.stride + (axis.flip ? axis.kernel - 1 - tap[d] : tap[d]) * axis.dilation - axis.padding;
+          const h = reads(axis, s[d], tap[d]);
           inside &&= h >= 0 && h < axis.size;
           from = from * axis.size + h;
         }

@@ -132,21 +132,27 @@ export interface SumPart {
   onPick?: () => void;
 }
 
-/** A sum, part by part, and what the library gave. */
-export function Sum({ name, left, parts, traced, tolerance, equation, note }: {
+/** A sum, part by part, and what the library gave. What is not shown of a layer is a part too, and then nothing is left to check. */
+export function Sum({ name, layer, left, parts: own, traced, whole, tolerance, equation }: {
   name: string;
+  layer: Layer;
   left: string;
   parts: SumPart[];
-  traced: number | null; // null: there is nothing to compare with
+  traced: number;
+  whole: boolean; // all that is summed is shown
   tolerance: number;
   equation?: string; // between symbols
-  note?: string;
 }) {
   const most = 12;
-  const total = parts.reduce((a, part) => a + part.value, 0);
+  const sumUp = (of: SumPart[]): number => of.reduce((a, part) => a + part.value, 0);
+  const hidden = layer.changed || whole ? 0 : traced - sumUp(own);
+  const completed = Math.abs(hidden) > tolerance || Number.isNaN(hidden);
+  const parts = completed ? [...own, { label: "what is not shown", always: true, value: hidden }] : own;
+  const total = sumUp(parts);
   const shown = parts.filter((part, k) => k < most || part.chosen || part.always);
-  const rest = parts.filter((part) => !shown.includes(part)).reduce((a, part) => a + part.value, 0);
-  const agrees = traced === null || Object.is(total, traced) || Math.abs(total - traced) <= tolerance;
+  const rest = sumUp(parts.filter((part) => !shown.includes(part)));
+  const agrees = completed || Object.is(total, traced) || Math.abs(total - traced) <= tolerance;
+  const verdict = completed ? "the whole sum is PyTorch's" : agrees ? "as PyTorch gave it" : `PyTorch gave ${written(traced)}`;
   return (
     <div class="sum" data-sum={name}>
       {equation && <span class="equation">{equation}</span>}
@@ -162,11 +168,8 @@ export function Sum({ name, left, parts, traced, tolerance, equation, note }: {
       {parts.length > shown.length && <span class="part"> + <small>{parts.length - shown.length} more</small> {written(rest)}</span>}
       <span class="equals"> = </span>
       <output data-total={String(total)}>{written(total)}</output>
-      {traced !== null && <span class={agrees ? "check" : "check wrong"}>{agrees ? "as PyTorch gave it" : `PyTorch gave ${written(traced)}`}</span>}
-      {note && <span class="message"> {note}</span>}
+      {!layer.changed && <span class={`check ${completed ? "given" : agrees ? "" : "wrong"}`}>{verdict}</span>}
+      {layer.changed && !whole && <span class="message"> of what is shown here alone</span>}
     </div>
   );
 }
-
-/** What follows a change of a layer that is not shown whole. */
-export const SHOWN_ONLY = "of what is shown here alone";

@@ -1,13 +1,13 @@
 // The gradient of one weight: what its tap read, times the gradient of what it wrote, added over all positions that share it.
 
-import { flat, member, reads, term, weightAt, type Three } from "../conv";
+import { flat, member, reads, term, termsOfWeight, weightAt, type Three } from "../conv";
 import { Grid, type Mark } from "../grid";
 import {
   gradOutputPlane, gradOutputValue, inChannel, inChannels, inPlace, inputPlane, inputValue, inSizes, outChannel, outChannels, outPlace,
-  outSizes, sum, tolerance, weightTerms,
+  outSizes, sum, tolerance,
 } from "../layer";
 import { largest } from "../numbers";
-import { aroundOf, Kernel, Plane, roomOf, SHOWN_ONLY, Sum, type SumPart } from "../panels";
+import { aroundOf, Kernel, Plane, roomOf, Sum, type SumPart } from "../panels";
 import { selectKernel, selectOutput, selectTap } from "../selection";
 import { equationOf, symbolOf } from "../symbols";
 import type { ViewProps } from "./maps";
@@ -16,7 +16,7 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
   const { conv, shapes } = layer;
   const { sample, edge, tap } = selection;
   const kernel = member(conv, selection.output);
-  const terms = weightTerms(layer, edge, kernel, tap);
+  const terms = termsOfWeight(conv, edge, kernel, tap);
   const ours = terms.filter((t) => t.output[0] === selection.output[0]);
   const [x, g] = [inputPlane(layer, sample, inChannel(layer, edge)), gradOutputPlane(layer, sample, outChannel(layer, edge))];
   const samples = Array.from({ length: layer.batch }, (_, b) => b);
@@ -26,10 +26,7 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
     value: totals[b].value, chosen: b === sample, onPick: layer.batch > 1 ? () => select({ ...selection, sample: b }) : undefined,
   }));
   const traced = layer.gradWeight[weightAt(shapes, edge, kernel, tap)];
-  const whole = !layer.moreSamples && !layer.partial;
   const near = tolerance(layer, totals, largest(layer.input), largest(layer.gradOutput), largest(layer.gradWeight));
-  const rest = traced - parts.reduce((a, part) => a + part.value, 0);
-  if (!whole && !layer.changed && !(Math.abs(rest) <= near)) parts.push({ label: "what is not shown", always: true, value: rest });
   const spots = (of: typeof inPlace): Mark[] =>
     ours
       .filter((t) => t.inside)
@@ -122,8 +119,7 @@ export function FilterGradient({ layer, selection, select, edit, symbols, width 
             : undefined
         }
         left={symbols.on ? symbolOf("∂F", tap, layer.n) : `∂F[${tap.slice(3 - layer.n).join(", ")}]`} parts={parts}
-        traced={layer.changed ? null : traced} note={!whole && layer.changed ? SHOWN_ONLY : undefined}
-        tolerance={near}
+        layer={layer} traced={traced} whole={!layer.moreSamples && !layer.partial} tolerance={near}
       />
     </div>
   );

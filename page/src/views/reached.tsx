@@ -1,11 +1,11 @@
 // A cell and all that reached it: the other side with zeros between and around, under the kernel turned by 180 degrees.
 
-import { edgesFrom, flat, member, termsOfInput, weightAt, type Term, type Three } from "../conv";
+import { edgesFrom, flat, member, termsOfInput, weightAt, type Three } from "../conv";
 import { plane } from "../data";
 import { Grid, type Mark } from "../grid";
-import { biasAt, sum, tolerance } from "../layer";
+import { biasAt, sum, tolerance, weightOf, weightValue } from "../layer";
 import { largest } from "../numbers";
-import { Plane, roomOf, SHOWN_ONLY, Sum, type SumPart } from "../panels";
+import { Plane, roomOf, Sum, type SumPart } from "../panels";
 import { selectInput, selectOutput } from "../selection";
 import { equationOf, symbolOf } from "../symbols";
 import type { Tensors, ViewProps } from "./maps";
@@ -16,11 +16,10 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
   const { input, sample } = selection;
   const read = plane(tensors.source, shapes.output, conv.outChannels, sample, j);
   const written = plane(tensors.result, shapes.input, conv.inChannels, sample, i);
-  const weightOf = (t: Term) => layer.weight[weightAt(shapes, t.edge, t.kernel, t.tap)];
   const sourceOf = (edge: number) => plane(tensors.source, shapes.output, conv.outChannels, sample, conv.edges[edge][1]);
   const edges = edgesFrom(conv, i);
   const totals = edges.map((edge) =>
-    sum(layer, sample, termsOfInput(conv, edge, input), (_, __, t) => sourceOf(edge)[flat(t.output, shapes.output)], (_, __, t) => weightOf(t)),
+    sum(layer, sample, termsOfInput(conv, edge, input), (_, __, t) => sourceOf(edge)[flat(t.output, shapes.output)], weightOf),
   );
   const parts: SumPart[] = edges.map((edge, k) => ({
     label: edges.length > 1 || layer.partial ? `channel ${layer.outputs[conv.edges[edge][1]]}` : "the products", value: totals[k].value,
@@ -29,15 +28,14 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
   if (tensors.biased && layer.bias) parts.push({ label: "bias", always: true, value: biasAt(layer, i, input) });
   const traced = written[flat(input, shapes.input)];
   const near = tolerance(layer, totals, largest(tensors.source), largest(layer.weight), largest(tensors.result));
-  const rest = traced - parts.reduce((a, part) => a + part.value, 0);
-  if (layer.partial && !layer.changed && !(Math.abs(rest) <= near)) parts.push({ label: "what is not shown", always: true, value: rest });
 
   // what is read, spread out: place q stands for output s where q = s * stride + reach - 1 - padding
   const axes = conv.axes;
   const reach = axes.map((axis) => axis.dilation * (axis.kernel - 1) + 1);
   const spread = axes.map((axis, d) => axis.size + reach[d] - 1) as Three;
+  const spreadTo = (s: number, d: number): number => s * axes[d].stride + reach[d] - 1 - axes[d].padding;
   const source = (d: number, q: number): number | null => {
-    const from = q - (reach[d] - 1) + axes[d].padding;
+    const from = q - spreadTo(0, d);
     const s = from / axes[d].stride;
     return from % axes[d].stride === 0 && s >= 0 && s < axes[d].output ? s : null;
   };
@@ -54,14 +52,14 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
   const own = member(conv, selection.output);
   const weightAtCell = (row: number, column: number): number | null => {
     const t = met.get(flat([0, row, column], shapes.kernel));
-    if (t) return weightOf(t);
+    if (t) return weightValue(layer, t);
     if (!one) return null;
     const tap = turned([0, row, column]);
     return layer.weight[weightAt(shapes, selection.edge, own, [selection.tap[0], tap[1], tap[2]])];
   };
   const window: Mark = { row: input[1], column: input[2], rows: reach[1], columns: reach[2], kind: "window" };
   const spots: Mark[] = terms.map((t) => {
-    const [, a, b] = t.output.map((s, d) => s * axes[d].stride + reach[d] - 1 - axes[d].padding);
+    const [, a, b] = t.output.map(spreadTo);
     return { row: a, column: b, kind: t.output.every((s, d) => s === selection.output[d]) ? "cell" : "term" };
   });
   const chosen = turned(selection.tap);
@@ -99,7 +97,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
           const s = placeOf(row, column);
           return s ? `[${s.slice(3 - layer.n).map((k) => k + (symbols.on ? 1 : 0)).join(", ")}]` : "a zero put in";
         }}
-        at={[1, 2].map((d) => selection.output[d] * axes[d].stride + reach[d] - 1 - axes[d].padding) as [number, number]}
+        at={[1, 2].map((d) => spreadTo(selection.output[d], d)) as [number, number]}
         onPick={(row, column) => {
           const s = placeOf(row, column);
           if (s) select(selectOutput(layer, selection, s));
@@ -122,7 +120,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
           largestCell={symbols.on ? 58 : 46} most={largest(read) * largest(layer.weight)}
           value={(row, column) => {
             const t = met.get(flat([0, row, column], shapes.kernel));
-            return t && !veiled ? read[flat(t.output, shapes.output)] * weightOf(t) : null;
+            return t && !veiled ? read[flat(t.output, shapes.output)] * weightValue(layer, t) : null;
           }}
           symbol={
             symbols.on && !veiled
@@ -154,8 +152,7 @@ export function Reached({ layer, selection, select, edit, symbols, width, veiled
             : undefined
         }
         left={symbols.on ? symbolOf(tensors.resultLetter, input, layer.n) : `${tensors.resultLetter}[${at}]`} parts={parts}
-        traced={layer.changed ? null : traced} note={layer.partial && layer.changed ? SHOWN_ONLY : undefined}
-        tolerance={near}
+        layer={layer} traced={traced} whole={!layer.partial} tolerance={near}
       />
     </div>
   );

@@ -1,11 +1,11 @@
 // A window of what is read, entry by entry times a kernel, summed up: what a convolution writes at one place.
 
-import { edgesInto, flat, reads, term, termsOfOutput, weightAt, type Term, type Three } from "../conv";
+import { edgesInto, flat, reads, term, termsOfOutput, weightAt, type Three } from "../conv";
 import { plane } from "../data";
-import { biasAt, sum, tolerance, weightValue } from "../layer";
+import { biasAt, sum, tolerance, weightOf, weightValue } from "../layer";
 import { Grid } from "../grid";
 import { largest } from "../numbers";
-import { aroundOf, Kernel, Plane, roomOf, SHOWN_ONLY, Sum, windowMarks, type SumPart } from "../panels";
+import { aroundOf, Kernel, Plane, roomOf, Sum, windowMarks, type SumPart } from "../panels";
 import { selectInput, selectOutput, selectTap } from "../selection";
 import { equationOf, symbolOf } from "../symbols";
 import type { Tensors, ViewProps } from "./maps";
@@ -16,12 +16,10 @@ export function Window({ layer, selection, select, edit, symbols, width, tensors
   const { output, tap, sample } = selection;
   const read = plane(tensors.source, shapes.input, conv.inChannels, sample, i);
   const written = plane(tensors.result, shapes.output, conv.outChannels, sample, j);
-  const product = (t: Term, from: Float64Array) =>
-    t.inside ? from[flat(t.input, shapes.input)] * layer.weight[weightAt(shapes, t.edge, t.kernel, t.tap)] : 0;
   const sourceOf = (edge: number) => plane(tensors.source, shapes.input, conv.inChannels, sample, conv.edges[edge][0]);
   const edges = edgesInto(conv, j);
   const totals = edges.map((edge) =>
-    sum(layer, sample, termsOfOutput(conv, edge, output), (_, __, t) => sourceOf(edge)[flat(t.input, shapes.input)], (l, _, t) => weightValue(l, t)),
+    sum(layer, sample, termsOfOutput(conv, edge, output), (_, __, t) => sourceOf(edge)[flat(t.input, shapes.input)], weightOf),
   );
   const parts: SumPart[] = edges.map((edge, k) => ({
     label: edges.length > 1 || layer.partial ? `channel ${layer.inputs[conv.edges[edge][0]]}` : "the products", value: totals[k].value,
@@ -30,8 +28,6 @@ export function Window({ layer, selection, select, edit, symbols, width, tensors
   if (tensors.biased && layer.bias) parts.push({ label: "bias", always: true, value: biasAt(layer, j, output) });
   const traced = written[flat(output, shapes.output)];
   const near = tolerance(layer, totals, largest(tensors.source), largest(layer.weight), largest(tensors.result));
-  const rest = traced - parts.reduce((a, part) => a + part.value, 0);
-  if (layer.partial && !layer.changed && !(Math.abs(rest) <= near)) parts.push({ label: "what is not shown", always: true, value: rest });
   // of a true convolution the kernel lies turned in its window, and so does the product
   const lies = (tap: Three): Three => tap.map((m, d) => (conv.axes[d].flip ? conv.axes[d].kernel - 1 - m : m)) as Three;
   const flip = conv.axes.some((axis) => axis.flip);
@@ -65,7 +61,7 @@ export function Window({ layer, selection, select, edit, symbols, width, tensors
           largestCell={symbols.on ? 58 : 46} most={largest(read) * largest(layer.weight)}
           value={(row, column) => {
             const t = term(conv, selection.edge, output, tapOf(row, column));
-            return t.inside ? product(t, read) : null;
+            return t.inside ? read[flat(t.input, shapes.input)] * weightValue(layer, t) : null;
           }}
           symbol={
             symbols.on
@@ -98,8 +94,7 @@ export function Window({ layer, selection, select, edit, symbols, width, tensors
             : undefined
         }
         left={symbols.on ? symbolOf(tensors.resultLetter, output, layer.n) : `${tensors.resultLetter}[${at}]`} parts={parts}
-        traced={layer.changed ? null : traced} note={layer.partial && layer.changed ? SHOWN_ONLY : undefined}
-        tolerance={near}
+        layer={layer} traced={traced} whole={!layer.partial} tolerance={near}
       />
     </div>
   );
