@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import multiprocessing
 import os
 import subprocess
@@ -14,11 +15,11 @@ import pytest
 import torch
 
 import convarium as cv
-from convarium._engines import native
+from convarium._engines import definition, native
 from convarium._native import library, memory, threads
 from convarium._spec.problem import MAPS
 from family import random_case, seeds
-from test_engines import check
+from test_engines import check, operands
 
 HERE = Path(__file__).parent
 CORE = library.load()
@@ -55,7 +56,7 @@ def test_every_instruction_set_agrees_with_the_definition(isa, available):
     done = python(
         f"""
 import torch
-from convarium._engines import native
+from convarium._engines import definition, native
 from convarium._native import library
 from family import random_case
 from test_engines import can, check
@@ -99,7 +100,7 @@ def test_all_halves_are_read_and_rounded_as_torch_does(isa, available):
 @missing
 @pytest.mark.parametrize(
     "way", [pytest.param(1, id="gathered"), pytest.param(2, id="neighbours"), pytest.param(5, id="gathered in slabs"),
-            pytest.param(6, id="neighbours in slabs")]
+            pytest.param(6, id="neighbours in slabs"), pytest.param(8, id="lines"), pytest.param(12, id="lines in parts")]
 )  # fmt: skip
 def test_every_way_agrees_with_the_definition(monkeypatch, way):
     """The core chooses by sizes that random problems seldom have."""
@@ -110,9 +111,27 @@ def test_every_way_agrees_with_the_definition(monkeypatch, way):
     native._described.cache_clear()
 
 
+@missing
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_zeros_around_a_sample_are_no_part_of_a_sum(monkeypatch, value):
+    """Along the lines a tap in the padding is multiplied with a zero, which a number that is not finite turns into none."""
+    monkeypatch.setattr(native, "WAY", native.LINES)
+    native._described.cache_clear()
+    for seed in seeds(60, 300):
+        case = random_case(seed, torch.float64, least_batch=1)
+        problem = case.problem()
+        for map, pair in operands(case).items():
+            for which in (0, 1):
+                marked = [t.clone() for t in pair]
+                marked[which].view(-1)[seed % marked[which].numel()] = value
+                expected, got = (getattr(engine, map)(problem, *marked) for engine in (definition, native))
+                assert torch.equal(expected.isfinite(), got.isfinite()), f"{map} operand {which} {case}"
+    native._described.cache_clear()
+
+
 WORKSPACE = """
 import torch, convarium as cv
-from convarium._engines import native
+from convarium._engines import definition, native
 graph, input_size, weight_size, dtype = {graph}, {input}, {weight}, torch.{dtype}
 problem = cv.plan2d(input_size, weight_size, channels=graph, dtype=dtype).problem
 pair = {{"forward": ("input", "weight"), "grad_input": ("output", "weight"), "grad_weight": ("input", "output")}}["{map}"]
@@ -141,7 +160,7 @@ def test_what_is_held_besides_operands_and_results_is_bounded(map, graph, input,
     done = python(script, CONVARIUM_MEMORY_LIMIT="0")
     assert done.returncode == 0, done.stderr
     held, allowed = (float(number) for number in done.stdout.split())
-    assert 1 < held <= allowed
+    assert 0.1 < held <= allowed
 
 
 @missing

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define CONVARIUM_ABI 2
+#define CONVARIUM_ABI 3
 
 #if defined(_WIN32)
 #define CV_API __declspec(dllexport)
@@ -25,8 +25,9 @@ extern "C" {
 /* Halves are summed as float32 and rounded once. */
 enum cv_dtype { CV_FLOAT32 = 0, CV_FLOAT64 = 1, CV_BFLOAT16 = 2, CV_FLOAT16 = 3 };
 /* How sums are laid out; the core chooses, unless a test asks. GATHERED: a window is gathered for all that read it. NEIGHBOURS:
- * neighbouring positions, which share a kernel, are worked on at once. IN_SLABS, with either: in the smallest parts. */
-enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2, CV_IN_SLABS = 4 };
+ * neighbouring positions, which share a kernel, are worked on at once. LINES: so are they, along the lines of a sample, which stays
+ * as it lies. IN_SLABS, with any: in the smallest parts. */
+enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2, CV_IN_SLABS = 4, CV_LINES = 8 };
 
 enum cv_status { CV_OK = 0, CV_NO_MEMORY = 1, CV_NO_DTYPE = 2 };
 
@@ -66,6 +67,11 @@ typedef struct cv_tensor {
 CV_API int cv_forward(const cv_problem *problem, const cv_tensor *input, const void *weight, const cv_tensor *output, int threads);
 CV_API int cv_grad_input(const cv_problem *problem, const cv_tensor *grad_output, const void *weight, const cv_tensor *grad_input, int threads);
 CV_API int cv_grad_weight(const cv_problem *problem, const cv_tensor *input, const cv_tensor *grad_output, void *grad_weight, int threads);
+
+enum cv_map { CV_FORWARD = 0, CV_GRAD_INPUT = 1, CV_GRAD_WEIGHT = 2 };
+
+/* How a map is laid out: CV_GATHERED, CV_NEIGHBOURS or CV_LINES. */
+CV_API int cv_way_of(const cv_problem *problem, int map);
 
 /* Threads. The core has its own, unless the host lends it a team of OpenMP: the functions GOMP_parallel, omp_get_thread_num and
  * omp_get_num_threads of the library that the host itself runs on. NULL: its own again. What is lent must outlive the core. */

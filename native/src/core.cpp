@@ -60,18 +60,21 @@ const Isa& chosen() {
   return isa;
 }
 
+const Maps& maps_of(const cv_problem& problem) { return chosen().maps[problem.dtype]; }
+
+bool has_dtype(const cv_problem& problem) { return problem.dtype >= CV_FLOAT32 && problem.dtype <= CV_FLOAT16; }
+
 // Calls map(maps, problem, input, output, weight) for each part of a problem.
 template <class F>
 int in_slabs(const cv_problem& problem, Map map, const cv_tensor& input, const cv_tensor& output, const void* weight, F call) {
   constexpr i64 kBytes[] = {4, 8, 2, 2};
-  if (problem.dtype < CV_FLOAT32 || problem.dtype > CV_FLOAT16) return CV_NO_DTYPE;
   const i64 bytes = kBytes[problem.dtype];
   const auto at = [&](cv_tensor tensor, i64 offset) {
     tensor.data = static_cast<char*>(tensor.data) + offset * bytes;
     return tensor;
   };
   return Slabs(problem, map, input, output).each([&](const Slab& slab) {
-    return call(chosen().maps[problem.dtype], slab.problem, at(input, slab.input), at(output, slab.output),
+    return call(maps_of(problem), slab.problem, at(input, slab.input), at(output, slab.output),
                 static_cast<const char*>(weight) + slab.weight * bytes);
   });
 }
@@ -82,6 +85,9 @@ int in_slabs(const cv_problem& problem, Map map, const cv_tensor& input, const c
 extern "C" {
 
 int cv_forward(const cv_problem* problem, const cv_tensor* input, const void* weight, const cv_tensor* output, int threads) {
+  if (!cv::has_dtype(*problem)) return CV_NO_DTYPE;
+  const int status = cv::maps_of(*problem).correlate_lines(*problem, false, *input, weight, *output, threads);
+  if (status != cv::kDeclined) return status;
   return cv::in_slabs(*problem, cv::Map::kForward, *input, *output, weight,
                       [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
                         return maps.forward(p, in, w, out, threads);
@@ -90,6 +96,9 @@ int cv_forward(const cv_problem* problem, const cv_tensor* input, const void* we
 
 int cv_grad_input(const cv_problem* problem, const cv_tensor* grad_output, const void* weight, const cv_tensor* grad_input,
                   int threads) {
+  if (!cv::has_dtype(*problem)) return CV_NO_DTYPE;
+  const int status = cv::maps_of(*problem).correlate_lines(*problem, true, *grad_output, weight, *grad_input, threads);
+  if (status != cv::kDeclined) return status;
   return cv::in_slabs(*problem, cv::Map::kGradInput, *grad_input, *grad_output, weight,
                       [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
                         return maps.grad_input(p, out, w, in, threads);
@@ -98,10 +107,17 @@ int cv_grad_input(const cv_problem* problem, const cv_tensor* grad_output, const
 
 int cv_grad_weight(const cv_problem* problem, const cv_tensor* input, const cv_tensor* grad_output, void* grad_weight,
                    int threads) {
+  if (!cv::has_dtype(*problem)) return CV_NO_DTYPE;
+  const int status = cv::maps_of(*problem).sum_lines(*problem, *input, *grad_output, grad_weight, threads);
+  if (status != cv::kDeclined) return status;
   return cv::in_slabs(*problem, cv::Map::kGradWeight, *input, *grad_output, grad_weight,
                       [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
                         return maps.grad_weight(p, in, out, const_cast<void*>(w), threads);
                       });
+}
+
+int cv_way_of(const cv_problem* problem, int map) {
+  return cv::has_dtype(*problem) ? cv::maps_of(*problem).way(*problem, static_cast<cv_map>(map)) : CV_BEST_WAY;
 }
 
 int cv_abi(void) { return CONVARIUM_ABI; }

@@ -178,16 +178,6 @@ class Segments {
   Buffer<Segment> segments_;
 };
 
-// Whether blocks have few outputs, so that there is little to share a window among.
-inline bool are_small(const cv_problem& p) {
-  i64 outputs = 0, blocks = 0;
-  for (i64 k = 0; k < p.n_classes; ++k) {
-    blocks += p.classes[k].count;
-    outputs += p.classes[k].count * p.classes[k].outputs;
-  }
-  return outputs < 4 * blocks;
-}
-
 inline bool reads_apart(const cv_problem& p) {
   if (p.way & (CV_GATHERED | CV_NEIGHBOURS)) return p.way & CV_NEIGHBOURS;
   return are_small(p) && (is_local(p.axes[2]) || p.axes[2].output >= 4 * p.axes[2].tile);  // there are neighbours of one phase

@@ -43,6 +43,18 @@ inline typename Vector<T, V>::type load(const T* from) {
   return *reinterpret_cast<const typename Vector<T, V>::anywhere*>(from);
 }
 
+// Leaves a value in a register: a compiler would rather load it anew for each product, which takes as long as the product.
+template <class Vec>
+inline void hold(Vec& value) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(value));
+#elif defined(__SSE2__)
+  asm("" : "+x"(value));
+#elif defined(__aarch64__)
+  asm("" : "+w"(value));
+#endif
+}
+
 template <class T, int V>
 inline void store(T* to, typename Vector<T, V>::type value) {
   *reinterpret_cast<typename Vector<T, V>::anywhere*>(to) = value;

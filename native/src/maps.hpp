@@ -5,11 +5,17 @@
 
 namespace cv {
 
+constexpr int kDeclined = -1;  // a problem for another way
+
 struct Maps {
   int (*forward)(const cv_problem&, const cv_tensor& input, const void* weight, const cv_tensor& output, int threads);
   int (*grad_input)(const cv_problem&, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input,
                     int threads);
   int (*grad_weight)(const cv_problem&, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads);
+  cv_way (*way)(const cv_problem&, cv_map);
+  // The same along the lines of samples, whole; declined where another way is better.
+  int (*correlate_lines)(const cv_problem&, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to, int threads);
+  int (*sum_lines)(const cv_problem&, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads);
 };
 
 struct Isa {

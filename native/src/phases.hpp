@@ -33,7 +33,8 @@ class Direction {
       : size_(back ? axis.output : axis.size),
         own_(is_local(axis) && !apart),
         tile_(own_ ? 1 : axis.tile),
-        phases_(tile_ * (back ? axis.stride : 1)),
+        n_phases_(tile_ * (back ? axis.stride : 1)),
+        phases_(n_phases_),
         tables_(2 * tile_ * axis.kernel),
         runs_(back ? axis.size : axis.output) {
     if (!*this) return;
@@ -59,6 +60,7 @@ class Direction {
   const Run* begin() const { return runs_.get(); }
   const Run* end() const { return runs_.get() + count_; }
   i64 count() const { return count_; }
+  i64 phases() const { return n_phases_; }
   const Phase& phase(i64 number) const { return phases_.get()[number]; }
 
  private:
@@ -89,7 +91,7 @@ class Direction {
   i64 size_;
   bool own_;
   i64 tile_;  // of positions that share kernels
-  i64 count_ = 0;
+  i64 count_ = 0, n_phases_;
   Buffer<Phase> phases_;
   Buffer<i64> tables_;
   Buffer<Run> runs_;

@@ -48,6 +48,16 @@ inline i64 most_outputs(const cv_problem& p) {
   return most;
 }
 
+// Whether blocks have few outputs, so that there is little to share a window among.
+inline bool are_small(const cv_problem& p) {
+  i64 outputs = 0, blocks = 0;
+  for (i64 k = 0; k < p.n_classes; ++k) {
+    blocks += p.classes[k].count;
+    outputs += p.classes[k].count * p.classes[k].outputs;
+  }
+  return outputs < 4 * blocks;
+}
+
 inline i64 largest_window(const cv_problem& p) {
   i64 most = 0;
   for (i64 k = 0; k < p.n_classes; ++k)

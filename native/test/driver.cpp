@@ -38,11 +38,12 @@ struct Case {
         axis = {1, 1, 1, 1, 1, 0, 1, 0, 0};
         continue;
       }
-      axis.size = random.to(1, n == 1 ? 20 : 7);
+      const i64 longer = d == 2 && random.to(0, 3) == 0 ? 5 : 1;
+      axis.size = longer * random.to(1, n == 1 ? 20 : 7);
       axis.kernel = random.to(1, 4);
       axis.stride = random.to(1, 3);
       axis.dilation = random.to(1, 3) * (random.to(0, 3) ? 1 : -1);
-      axis.output = random.to(1, n == 1 ? 16 : 6);
+      axis.output = longer * random.to(1, n == 1 ? 16 : 6);
       axis.begin = random.to(-6, 6);  // windows may lie outside, wholly too
       axis.tile = random.to(0, 1) ? axis.output : random.to(1, axis.output);
     }
@@ -165,7 +166,8 @@ bool agrees(Random& random, int dtype, double allowed) {
   Case c(random);
   cv_problem& p = c.problem;
   p.dtype = dtype;
-  p.way = static_cast<int>(random.to(CV_BEST_WAY, CV_NEIGHBOURS) + random.to(0, 1) * CV_IN_SLABS);
+  constexpr int kWays[] = {CV_BEST_WAY, CV_GATHERED, CV_NEIGHBOURS, CV_LINES};
+  p.way = kWays[random.to(0, 3)] + static_cast<int>(random.to(0, 1)) * CV_IN_SLABS;
   std::vector<T> input(p.batch * p.in_channels * c.inputs_size()), output(p.batch * p.out_channels * c.outputs_size()),
       weight(c.weights);
   for (auto* values : {&input, &output, &weight})

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .._native import library, memory
 from .._spec.geometry import Axis
-from .._spec.problem import Map, Problem
+from .._spec.problem import MAPS, Map, Problem
 from .._spec.work import Work
 
 SUMMARY = "the C++ core: windows through tables, in the machine's widest vectors"
@@ -26,6 +26,7 @@ UNASKED: str | None = None
 IS_TORCH = False
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 WAY = 0  # the core chooses; its tests ask for each
+GATHERED, NEIGHBOURS, LINES = 1, 2, 8  # cv_way
 LANES = 8  # samples that a vector holds at least
 
 
@@ -52,29 +53,25 @@ def caveat(map: Map, problem: Problem) -> str | None:
 
 
 def work(map: Map, problem: Problem) -> Work:
-    """Samples are rounded up to whole vectors, and turned to lie innermost; large problems are worked on in slabs."""
+    """Along the lines of samples, or with samples, rounded up to whole vectors and turned to lie innermost; these in slabs."""
+    way, blocks = _way(map, problem), problem.wiring.bicliques()
+    outputs = problem.wiring.n_edges / max(sum(each.inputs.size for each in blocks), 1)  # of a block
+    readers = problem.wiring.n_edges / problem.wiring.in_channels
+    if way == LINES:
+        return _along_lines(map, problem)
     lanes = -(-problem.batch // LANES) * LANES
     samples = max(problem.batch, 1)
-    blocks = [(inputs.shape[0], outputs.shape[1]) for outputs, inputs in problem.wiring.bicliques()]
-    outputs = problem.wiring.n_edges / max(
-        sum(each.inputs.size for each in problem.wiring.bicliques()), 1
-    )  # of a block
-    few = sum(n * of for n, of in blocks) < 4 * sum(n for n, _ in blocks)
-    neighbours = problem.output_size[-1] >= 4 * problem.tile[-1]  # share a kernel, and are worked on at once
-    own = few and problem.tile[-1] == problem.output_size[-1]  # or each has its own, and few read its window
     rounded = lanes / samples
-    if own and (map != "grad_weight" or problem.tile == problem.output_size):
-        readers = problem.wiring.n_edges / problem.wiring.in_channels
+    if way == NEIGHBOURS and problem.tile[-1] == problem.output_size[-1]:  # each has its own kernel
         efficiency = {"forward": 0.35, "grad_input": 0.25, "grad_weight": 0.22 * readers / (readers + 2)}[map]
-    elif neighbours and (few or map == "grad_weight"):
-        together = min(
-            outputs if map == "grad_weight" and not few else problem.wiring.n_edges / problem.wiring.in_channels, 4
+    elif way == NEIGHBOURS and map == "grad_weight":
+        blocked = sum(each.outputs.size for each in blocks) >= 4 * sum(len(each.outputs) for each in blocks)
+        efficiency = 0.2 + 0.14 * min(outputs if blocked else readers, 4)
+        efficiency *= math.prod(  # windows that are cut are summed up apart
+            axis.output / (axis.output + axis.kernel * (axis.padding > 0)) for axis in problem.axes
         )
-        efficiency = 0.45 if map != "grad_weight" else 0.2 + 0.14 * together
-        if map == "grad_weight":  # windows that are cut are summed up apart
-            efficiency *= math.prod(
-                axis.output / (axis.output + axis.kernel * (axis.padding > 0)) for axis in problem.axes
-            )
+    elif way == NEIGHBOURS:
+        efficiency = 0.45
     elif map == "grad_weight":  # the batch is summed over
         efficiency, rounded = 0.85 * outputs / (outputs + 8) * samples / (samples + 8), 1.0
     else:  # a window is gathered for each block; back, what it gives is added there, which few outputs do not make up for
@@ -82,14 +79,49 @@ def work(map: Map, problem: Problem) -> Work:
         efficiency = 0.85 * outputs / (outputs + 8 + beside)
     numbers = math.prod(problem.input_shape) + math.prod(problem.output_shape)
     turned = numbers * lanes // samples * max(problem.dtype.itemsize, 4)  # halves are computed with as float32
-    dtype = torch.float32 if problem.dtype.itemsize == 2 else problem.dtype
     return Work(
         problem.flops * problem.inside * rounded,
         efficiency or 1,
         problem.bytes + 2 * turned,
         min(turned, _most_held(problem)),
-        dtype=dtype,
+        dtype=_computed(problem),
     )
+
+
+def _along_lines(map: Map, problem: Problem) -> Work:
+    """Taps in the padding are computed too, and what lanes are left at the end of a line."""
+    axis = problem.axes[-1]
+    apart = problem.tile[-1] * (axis.stride if map == "grad_input" else 1)
+    columns = -(-(axis.size if map == "grad_input" else axis.output) // apart)
+    filled = columns / (-(-columns // LANES) * LANES)
+    height = (
+        problem.axes[-2].kernel if problem.ndim > 1 else 1
+    )  # of a kernel: so many products for a number that is read
+    even = all(step == 1 for each, tile in zip(problem.axes, problem.tile, strict=True) for step in (each.stride, tile))
+    efficiency = (0.75 if map == "grad_weight" else 1.0) * (height / (height + 0.6) if even else 0.5)
+    planes = math.prod(problem.input_shape[1:]) + math.prod(problem.output_shape[1:])
+    return Work(
+        problem.flops / filled,
+        efficiency,
+        problem.bytes,
+        min(planes * max(problem.dtype.itemsize, 4), _most_held(problem)),
+        dtype=_computed(problem),
+    )
+
+
+def _way(map: Map, problem: Problem) -> int:
+    core = library.load()
+    assert isinstance(core, ctypes.CDLL), "supports() was not asked"
+    strides = _contiguous(problem.weight_shape)
+    return int(core.cv_way_of(_described(problem, strides).structure, MAPS.index(map)))
+
+
+def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(math.prod(shape[d + 1 :]) for d in range(len(shape)))
+
+
+def _computed(problem: Problem) -> torch.dtype:
+    return torch.float32 if problem.dtype.itemsize == 2 else problem.dtype
 
 
 def _most_held(problem: Problem) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import threads
 
-ABI = 2
+ABI = 3
 _NAMES = {"win32": "convarium_core.dll", "darwin": "libconvarium_core.dylib"}
 NAME = _NAMES.get(sys.platform, "libconvarium_core.so")
 
@@ -93,6 +93,7 @@ def load() -> ctypes.CDLL | MissingCore:
     core.cv_forward.argtypes = [problem, tensor, c_void_p, tensor, c_int]
     core.cv_grad_input.argtypes = [problem, tensor, c_void_p, tensor, c_int]
     core.cv_grad_weight.argtypes = [problem, tensor, tensor, c_void_p, c_int]
+    core.cv_way_of.argtypes = [problem, c_int]
     core.cv_managed_tensor.argtypes = [c_int32, c_void_p, c_int32, c_int32]
     core.cv_managed_tensor.restype = c_void_p
     core.cv_empty_cache.restype = None

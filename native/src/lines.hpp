@@ -1,0 +1,186 @@
+// The way along the lines: where positions share a kernel, vectors run along the lines of a sample in its own layout. Nothing is
+// turned over, and a part of a sample stays in a core's second cache until all that reads it is computed; so little is read and
+// written beside operands and results that channel graphs of few edges cost little. Taps in the padding are multiplied too, with
+// zeros: right unless a number is infinite or none, which the results then show, and the problem is computed another way.
+#pragma once
+
+#include <optional>
+
+#include "lines_kernel.hpp"
+#include "maps.hpp"
+#include "packed.hpp"
+#include "planes.hpp"
+#include "units.hpp"
+
+namespace cv::CV_ISA {
+
+constexpr i64 kPart = 384 * 1024;  // bytes of a sample's planes that stay in a core's second cache
+
+// A map's three directions, what is read in each, and in how many positions a part of a sample is cut.
+struct LineParts {
+  i64 count[3];      // positions of a phase, at most
+  i64 positions[3];  // of a part
+  i64 parts[3];
+
+  i64 all() const { return parts[0] * parts[1] * parts[2]; }
+
+  // The first position of a part, and how many of `count` it has in each direction.
+  void begin(i64 part, i64 (&begin)[3]) const {
+    for (int d = 2; d >= 0; part /= parts[d--]) begin[d] = part % parts[d] * positions[d];
+  }
+};
+
+// Whether lines are pieces of the last direction, because there is but one of each phase.
+inline bool in_pieces(const LineParts& parts) { return parts.count[1] == 1; }
+
+// Lanes of the vectors that suit so many columns.
+template <class T>
+i64 line_lanes(i64 columns) {
+  return columns <= Lanes<T>::kLeast ? Lanes<T>::kLeast : Lanes<T>::kVector;
+}
+
+// What there is in a direction of a map: positions of a phase, and phases.
+inline i64 phases_in(const cv_axis& axis, bool back) { return axis.tile * (back ? axis.stride : 1); }
+inline i64 positions_in(const cv_axis& axis, bool back) {
+  return ((back ? axis.size : axis.output) + phases_in(axis, back) - 1) / phases_in(axis, back);
+}
+
+// Whether so many percent of the lanes of lines are positions.
+template <class T>
+bool lines_fill(const cv_problem& p, bool back, i64 percent) {
+  const i64 columns = positions_in(p.axes[2], back), lanes = line_lanes<T>(columns);
+  return columns * 100 >= (columns + lanes - 1) / lanes * lanes * percent;
+}
+
+// forward and grad_input: against samples side by side, which have to be turned over first and fill vectors only where they are many.
+template <class T>
+bool goes_along_lines(const cv_problem& p, bool back) {
+  if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
+  const i64 apart = phases_in(p.axes[2], back);  // results of a line, which then are written one by one
+  if (are_small(p)) return lines_fill<T>(p, back, 60) && (p.axes[2].tile == 1 || p.batch < 16);
+  if (apart > 1) return lines_fill<T>(p, back, 80) && p.batch <= 2;
+  return lines_fill<T>(p, back, 80) && (p.batch < 16 || most_outputs(p) <= 32);
+}
+
+// grad_weight: there, samples side by side let several outputs share what is read.
+template <class T>
+bool sums_along_lines(const cv_problem& p) {
+  if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
+  const cv_axis& lines = p.axes[1];
+  const i64 of_plane = positions_in(lines, false) * positions_in(p.axes[2], false) / Lanes<T>::kVector;
+  const bool columns = lines.output > 1 && lines.kernel > 2 && lines.stride * lines.tile == 1 && lines.dilation * lines.dilation == 1;
+  if (lanes_of<T>(p.batch) >= 2 * p.batch || count_of_edges(p) <= 2 * p.in_channels) return lines_fill<T>(p, false, 60);
+  return lines_fill<T>(p, false, 85) && columns && of_plane >= 40 && p.batch >= 16;
+}
+
+// Cut so that planes of so many channels stay near.
+template <class T>
+LineParts line_parts(i64 channels, const Direction (&directions)[3], const Reach (&reach)[3], i64 least_columns, bool small) {
+  LineParts parts;
+  i64 all = channels * static_cast<i64>(sizeof(T));
+  for (int d = 0; d < 3; ++d) {
+    parts.count[d] = directions[d].phase(0).count;
+    parts.positions[d] = parts.count[d];
+    all *= (parts.count[d] + reach[d].high - reach[d].low) * reach[d].across;
+  }
+  const i64 most = small ? 1 : kPart, least[3] = {1, small ? 1 : 2 * kMostLines, small ? 1 : least_columns};
+  for (int d = 0; d < 3; ++d) {
+    const i64 around = reach[d].high - reach[d].low, each = all / (parts.count[d] + around);
+    if (all > most && parts.count[d] > least[d]) {
+      const i64 fit = most / (each ? each : 1) - around, wanted = fit > least[d] ? fit : least[d];
+      const i64 pieces = (parts.count[d] + wanted - 1) / wanted;
+      parts.positions[d] = (parts.count[d] + pieces - 1) / pieces;
+    }
+    parts.parts[d] = (parts.count[d] + parts.positions[d] - 1) / parts.positions[d];
+    all = each * (parts.positions[d] + around);
+  }
+  return parts;
+}
+
+template <class F>
+void each_phase(const Direction (&d)[3], F body) {
+  for (i64 k0 = 0; k0 < d[0].phases(); ++k0)
+    for (i64 k1 = 0; k1 < d[1].phases(); ++k1)
+      for (i64 k2 = 0; k2 < d[2].phases(); ++k2) body(k0, k1, k2);
+}
+
+// The chunks of taps, of no more than `most`, for each triple of phases, and where in a channel's planes they read.
+class LineTaps {
+ public:
+  LineTaps(const Direction (&d)[3], const Planes& planes, i64 most)
+      : most_(most), phases1_(d[1].phases()), phases2_(d[2].phases()), chunks_(d[0].phases() * phases1_ * phases2_), order_(longest(d[1])) {
+    i64 taps = 1;
+    for (const Direction& direction : d) {
+      i64 all = 0;
+      for (i64 k = 0; k < direction.phases(); ++k) all += direction.phase(k).taps;
+      taps *= all;
+    }
+    taps_ = taps;
+    from_.emplace(taps);
+    number_.emplace(taps);
+    weight_.emplace(kMostChunk * taps);
+    if (!*this) return;
+    i64 at = 0, number = 0;
+    Chunks* chunks = chunks_.get();
+    each_phase(d, [&](i64 k0, i64 k1, i64 k2) {
+      chunks->begin[0] = at;
+      for (int taps = 1; taps <= kMostChunk; chunks->begin[taps++] = at)
+        add(d[0].phase(k0), d[1].phase(k1), d[2].phase(k2), planes, taps, at, number);
+      ++chunks;
+    });
+  }
+  explicit operator bool() const { return chunks_ && order_ && *from_ && *weight_ && *number_; }
+
+  i64 taps() const { return taps_; }  // of all phases
+  const Chunks& of(i64 k0, i64 k1, i64 k2) const { return chunks_.get()[(k0 * phases1_ + k1) * phases2_ + k2]; }
+  const i64* from() const { return from_->get(); }
+  const i64* weight() const { return weight_->get(); }
+  i64 number(i64 chunk) const { return number_->get()[chunk]; }  // of its first tap, among those of all phases
+
+ private:
+  static i64 longest(const Direction& direction) {
+    i64 most = 0;
+    for (i64 k = 0; k < direction.phases(); ++k) most = direction.phase(k).taps > most ? direction.phase(k).taps : most;
+    return most;
+  }
+
+  void add(const Phase& p0, const Phase& p1, const Phase& p2, const Planes& planes, int taps, i64& at, i64& number) {
+    for (i64 a = 0; a < p0.taps; ++a)
+      for (i64 c = 0; c < p2.taps; ++c)
+        columns(p1, [&](const i64* column, i64 length) {
+          if (length != taps) return;
+          from_->get()[at] = planes.at(p0.from[a], p1.from[column[0]], p2.from[c]);
+          for (i64 m = 0; m < length; ++m)
+            weight_->get()[at * kMostChunk + m] = p0.weight[a] + p1.weight[column[m]] + p2.weight[c];
+          number_->get()[at++] = number;
+          number += length;
+        });
+  }
+
+  // Calls body(taps, length) for runs of taps that read neighbouring lines of one plane.
+  template <class F>
+  void columns(const Phase& phase, F body) {
+    i64 *const order = order_.get(), n = phase.taps, count = 0;
+    const bool back = n > 1 && phase.from[1] < phase.from[0];
+    for (i64 plane = 0; plane < phase.across; ++plane)
+      for (i64 i = 0; i < n; ++i) {
+        const i64 tap = back ? n - 1 - i : i;
+        if (phase.from[tap] - floor_div(phase.from[tap], phase.across) * phase.across == plane) order[count++] = tap;
+      }
+    for (i64 begin = 0, end; begin < n; begin = end) {
+      for (end = begin + 1; end < n && phase.from[order[end]] == phase.from[order[end - 1]] + phase.across;) ++end;
+      const i64 pieces = (end - begin + most_ - 1) / most_;
+      for (i64 piece = 0; piece < pieces; ++piece) {
+        const i64 first = begin + (end - begin) * piece / pieces;
+        body(order + first, begin + (end - begin) * (piece + 1) / pieces - first);
+      }
+    }
+  }
+
+  i64 most_, phases1_, phases2_, taps_ = 0;
+  Buffer<Chunks> chunks_;
+  Buffer<i64> order_;
+  std::optional<Buffer<i64>> from_, weight_, number_;
+};
+
+}  // namespace cv::CV_ISA

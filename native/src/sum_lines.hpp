@@ -1,0 +1,122 @@
+// grad_weight along the lines: a weight is a sum over samples and positions of its phase, and vectors run over these. Threads share
+// out samples and sum for themselves, what they have is added in their order; or, where there are few samples or many weights, they
+// share out channels.
+#pragma once
+
+#include "lines.hpp"
+
+namespace cv::CV_ISA {
+
+constexpr i64 kOwnSums = 8 << 20;  // bytes of weights that threads may sum for themselves
+
+// Lines of a block, and whole blocks of so many lines.
+inline i64 line_block(i64 lines) {
+  i64 best = kLineBlocks[0];
+  for (const i64 block : kLineBlocks)
+    if ((lines + block - 1) / block * block < (lines + best - 1) / best * best) best = block;
+  return best;
+}
+
+template <class S>
+int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
+  using T = Computed<S>;
+  if (!sums_along_lines<T>(p)) return kDeclined;
+  constexpr i64 V = Lanes<T>::kVector;
+  const auto along = [&](int d) { return Direction(p.axes[d], false, p.axes[d].output, true); };
+  const Direction directions[3] = {along(0), along(1), along(2)};
+  const Wires wires(p, false);
+  if (!directions[0] || !directions[1] || !directions[2] || !wires) return CV_NO_MEMORY;
+  const Reach reach[3] = {reach_of(directions[0]), reach_of(directions[1]), reach_of(directions[2])};
+  const auto itself = [&](int d) { return Reach{directions[d].phase(0).step, 0, 0}; };
+  const Reach g_reach[3] = {itself(0), itself(1), itself(2)};
+  const LineParts parts = line_parts<T>(p.in_channels + p.out_channels, directions, reach, kMostLines * V, p.way & CV_IN_SLABS);
+  const bool pieces = in_pieces(parts);
+  const i64 lanes = line_lanes<T>(parts.positions[2]), vectors = (parts.positions[2] + lanes - 1) / lanes;
+  const i64 block = line_block(pieces ? vectors : parts.positions[1]);
+  const auto blocks_of = [&](i64 count) { return (count + block - 1) / block * block; };
+  // whole blocks and vectors, of which what is past the positions is zero in the gradient
+  const i64 lines = blocks_of(pieces ? vectors : parts.positions[1]);
+  const i64 room[3] = {parts.positions[0], pieces ? 1 : lines, (pieces ? lines : vectors) * lanes};
+  const i64 sizes[3] = {p.axes[0].size, p.axes[1].size, p.axes[2].size};
+  const i64 g_sizes[3] = {p.axes[0].output, p.axes[1].output, p.axes[2].output};
+  const Planes x_planes(p.in_channels, sizes, input.strides, reach, parts.positions, room, V);
+  const Planes g_planes(p.out_channels, g_sizes, grad_output.strides, g_reach, parts.positions, room, V);
+  const LineTaps taps(directions, x_planes, pieces ? 1 : kMostChunk);
+  const i64 samples = p.batch * parts.all(), count = wires.end(p.out_channels - 1), weights = count * taps.taps();
+  const bool by_samples = samples >= 2 * threads && weights * threads * static_cast<i64>(sizeof(T)) <= kOwnSums;
+  const i64 own = x_planes.values() + g_planes.values(), copies = by_samples ? threads : 1;
+  Buffer<T> scratches(own * threads), sums(weights * copies);
+  if (!taps || !scratches || !sums) return CV_NO_MEMORY;
+  for (i64 i = 0; i < weights * copies; ++i) sums.get()[i] = 0;
+
+  parallel(threads, [&](int worker, int workers) {
+    T *const x = scratches.get() + own * worker, *const g = x + x_planes.values();
+    T* const own_sums = sums.get() + (by_samples ? worker * weights : 0);
+    const Range mine = by_samples ? share(samples, worker, workers) : Range{0, samples};
+    const Range rows = by_samples ? Range{0, p.out_channels} : share(p.out_channels, worker, workers);
+    for (i64 sample = mine.begin; sample < mine.end; ++sample) {
+      const i64 b = sample / parts.all();
+      i64 begin[3];
+      parts.begin(sample % parts.all(), begin);
+      x_planes.fill(static_cast<const S*>(input.data) + b * input.strides[0], {0, p.in_channels}, begin, x);
+      g_planes.fill(static_cast<const S*>(grad_output.data) + b * grad_output.strides[0], rows, begin, g);
+      LineSums<T> area{nullptr,
+                       pieces ? lanes : g_planes.pitch(),
+                       x,
+                       nullptr,
+                       pieces ? lanes : x_planes.pitch(),
+                       parts.positions[0],
+                       g_planes.sheet(),
+                       x_planes.sheet(),
+                       lines,
+                       pieces ? lanes : room[2],
+                       nullptr};
+      each_phase(directions, [&](i64 k0, i64 k1, i64 k2) {
+        const Chunks& chunks = taps.of(k0, k1, k2);
+        for (i64 row = rows.begin; row < rows.end; ++row) {
+          area.g = g + g_planes.at(k0, k1, k2) + row * g_planes.channel();
+          for (int n = 1; n <= kMostChunk; ++n) {
+            const i64 first = chunks.begin[n - 1], end = chunks.begin[n];
+            i64 left = (wires.end(row) - wires.begin(row)) * (end - first), wire = wires.begin(row), chunk = first;
+            while (left) {
+              const i64 together = left >= kChunksOf[n] ? kChunksOf[n] : 1;
+              i64 from[kMostTogether];
+              T *to[kMostTogether], found[kMostTogether * kMostChunk + V];
+              for (i64 k = 0; k < together; ++k) {
+                from[k] = wires.channel(wire) * x_planes.channel() + taps.from()[chunk];
+                to[k] = own_sums + wire * taps.taps() + taps.number(chunk);
+                if (++chunk == end) chunk = first, ++wire;
+              }
+              left -= together;
+              area.from = from;
+              area.sums = found;
+              sum_lines<T>(lanes, block, together, n, area);
+              for (i64 k = 0; k < together; ++k)
+                for (int m = 0; m < n; ++m) to[k][m] += found[k * n + m];
+            }
+          }
+        }
+      });
+    }
+  });
+
+  T odd = 0;
+  each_phase(directions, [&](i64 k0, i64 k1, i64 k2) {
+    const Chunks& chunks = taps.of(k0, k1, k2);
+    for (int n = 1; n <= kMostChunk; ++n)
+      for (i64 chunk = chunks.begin[n - 1]; chunk < chunks.begin[n]; ++chunk)
+        for (int m = 0; m < n; ++m) {
+          S* const to = static_cast<S*>(grad_weight) + taps.weight()[chunk * kMostChunk + m];
+          const T* from = sums.get() + taps.number(chunk) + m;
+          for (i64 wire = 0; wire < count; ++wire, from += taps.taps()) {
+            T total = 0;
+            for (i64 copy = 0; copy < copies; ++copy) total += from[copy * weights];
+            odd += total * 0;
+            to[wires.weight(wire)] = narrow<S>(total);
+          }
+        }
+  });
+  return odd != 0 ? kDeclined : CV_OK;
+}
+
+}  // namespace cv::CV_ISA
