@@ -6,24 +6,89 @@
 
 namespace cv::CV_ISA {
 
-// Neighbouring columns that are computed at once: vectors, `apart`, of which `columns` positions are kept.
-struct ColumnBlock {
-  i64 first, vectors, apart, columns;
+// Lines that are computed at once, from position `q` of a part on: in vectors, `apart`, of which `columns` positions are kept.
+struct LineBlock {
+  i64 q[3];
+  i64 lines, vectors, apart, columns;
 };
 
-// Whole vectors, the last of them moved back over its neighbour; one that reaches over the end where there is less than one.
-inline ColumnBlock next_columns(i64 at, i64 count, i64 lanes) {
-  const i64 last = count > lanes ? count - lanes : 0, first = at < last ? at : last;
-  const i64 vectors = first < last ? kLineVectors : 1;
-  const i64 apart = vectors == 2 && last - first < lanes ? last - first : lanes;
-  const i64 end = first + (vectors - 1) * apart + lanes;
-  return {first, vectors, apart, (end < count ? end : count) - first};
+// The lines of a phase in a part of a sample, in blocks.
+class LineBlocks {
+ public:
+  // Room for the blocks of so many positions. `pieces`: lines are pieces of one, each as long as `vectors`.
+  LineBlocks(const i64 (&positions)[3], bool pieces, i64 lanes)
+      : pieces_(pieces),
+        lanes_(lanes),
+        vectors_(positions[2] > kMostLines * lanes ? kLineVectors : 1),
+        blocks_(positions[0] * (positions[1] / kMostLines + 1) * (positions[2] / lanes + 1)) {}
+  explicit operator bool() const { return static_cast<bool>(blocks_); }
+  const LineBlock* begin() const { return blocks_.get(); }
+  const LineBlock* end() const { return blocks_.get() + count_; }
+
+  // From one line to the next that lies under it, and how much of a direction has to be there to be read.
+  i64 piece() const { return vectors_ * lanes_; }
+  i64 room(i64 columns) const {
+    return pieces_ ? (columns + piece() - 1) / piece() * piece() : columns > lanes_ ? columns : lanes_;
+  }
+
+  void cut(const i64 (&positions)[3]) {
+    count_ = 0;
+    for (i64 sheet = 0; sheet < positions[0]; ++sheet)
+      if (pieces_) add_pieces(sheet, positions[2]);
+      else add_lines(sheet, positions[1], positions[2]);
+  }
+
+ private:
+  void add_pieces(i64 sheet, i64 columns) {
+    for (i64 at = 0; at < columns; at += kMostLines * piece()) {
+      const i64 left = columns - at, kept = left < kMostLines * piece() ? left : kMostLines * piece();
+      blocks_.get()[count_++] = {{sheet, 0, at}, (kept + piece() - 1) / piece(), vectors_, lanes_, kept};
+    }
+  }
+
+  // As many lines in each block, whole vectors: the last of each go back over their neighbours. A line of less than a vector is
+  // reached over.
+  void add_lines(i64 sheet, i64 lines, i64 columns) {
+    const i64 blocks = (lines + kMostLines - 1) / kMostLines, height = (lines + blocks - 1) / blocks;
+    const i64 last = columns > lanes_ ? columns - lanes_ : 0;
+    for (i64 block = 0; block < blocks; ++block) {
+      const i64 line = block * height < lines - height ? block * height : lines - height;
+      for (i64 at = 0; at < columns;) {
+        const i64 first = at < last ? at : last, vectors = first < last ? kLineVectors : 1;
+        const i64 apart = vectors == 2 && last - first < lanes_ ? last - first : lanes_;
+        const i64 end = first + (vectors - 1) * apart + lanes_;
+        at = end < columns ? end : columns;
+        blocks_.get()[count_++] = {{sheet, line, first}, height, vectors, apart, at - first};
+      }
+    }
+  }
+
+  bool pieces_;
+  i64 lanes_, vectors_, count_ = 0;
+  Buffer<LineBlock> blocks_;
+};
+
+// Whether all weights of some wires are numbers, and not infinite: then those that meet zeros around a sample add nothing.
+template <class T>
+bool are_finite(const cv_problem& p, const T* weight, const Wires& wires, Range some) {
+  const auto& [x, y, z] = p.axes;
+  T odd = 0;
+  for (i64 wire = some.begin; wire < some.end; ++wire)
+    for (i64 r = 0; r < kernels_of(p); ++r) {
+      const T* const kernel = weight + wires.weight(wire) + r / (y.tile * z.tile) * x.tile_step +
+                              r / z.tile % y.tile * y.tile_step + r % z.tile * z.tile_step;
+      for (i64 i = 0; i < x.kernel; ++i)
+        for (i64 j = 0; j < y.kernel; ++j)
+          for (i64 k = 0; k < z.kernel; ++k) odd += kernel[i * x.tap_step + j * y.tap_step + k * z.tap_step] * 0;
+    }
+  return odd == 0;
 }
 
 template <class S>
 int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to,
                     int threads) {
   using T = Computed<S>;
+  constexpr i64 V = Lanes<T>::kVector, kBlock = kMostLines * kLineVectors * V;
   if (!goes_along_lines<T>(given, back)) return kDeclined;
   const auto read_size = back ? &cv_axis::output : &cv_axis::size, write_size = back ? &cv_axis::size : &cv_axis::output;
   const i64 sizes[3] = {given.axes[0].*read_size, given.axes[1].*read_size, given.axes[2].*read_size};
@@ -37,31 +102,56 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
   const Wires wires(p, back);
   if (!directions[0] || !directions[1] || !directions[2] || !wires) return CV_NO_MEMORY;
   const Reach reach[3] = {reach_of(directions[0]), reach_of(directions[1]), reach_of(directions[2])};
-  constexpr i64 kBlock = kMostLines * kLineVectors * Lanes<T>::kVector;
   const LineParts parts = line_parts<T>(read_channels, directions, reach, kBlock, p.way & CV_IN_SLABS);
+  const i64(&most)[3] = parts.positions;
   const bool pieces = in_pieces(parts);
-  const i64 columns = parts.positions[2], lanes = line_lanes<T>(columns);
-  const i64 piece = columns > kMostLines * lanes ? kLineVectors * lanes : lanes;  // of a line
-  const i64 room[3] = {parts.positions[0], parts.positions[1],
-                       pieces ? (columns + piece - 1) / piece * piece : columns > lanes ? columns : lanes};
-  const Planes planes(read_channels, sizes, from.strides, reach, parts.positions, room, Lanes<T>::kVector);
+  const i64 lanes = line_lanes<T>(most[2]);
+  const LineBlocks shape(most, pieces, lanes);
+  const i64 room[3] = {most[0], most[1], shape.room(most[2])};
+  const Planes planes(read_channels, sizes, from.strides, reach, most, room, V);
   const LineTaps taps(directions, planes, pieces ? 1 : kMostChunk);
-  const i64 count = wires.end(write_channels - 1);
+  const i64 count = wires.end(write_channels - 1), own = planes.values() + kBlock;
   Buffer<i64> wire_from(count);
-  const i64 line_values = kBlock + Lanes<T>::kVector, own = planes.values() + line_values;
   Buffer<T> scratches(own * threads);
-  if (!taps || !wire_from || !scratches) return CV_NO_MEMORY;
+  Buffer<bool> failed(threads), odd(threads);
+  if (!shape || !taps || !wire_from || !scratches || !failed || !odd) return CV_NO_MEMORY;
   for (i64 wire = 0; wire < count; ++wire) wire_from.get()[wire] = wires.channel(wire) * planes.channel();
+  for (int worker = 0; worker < threads; ++worker) failed.get()[worker] = odd.get()[worker] = false;
 
-  const auto odd_of = [&](int worker) { return scratches.get() + own * (worker + 1) - Lanes<T>::kVector; };
-  for (int worker = 0; worker < threads; ++worker)
-    for (int v = 0; v < Lanes<T>::kVector; ++v) odd_of(worker)[v] = 0;
-
+  const i64 pitch = pieces ? shape.piece() : planes.pitch(), step = directions[2].phase(0).step * to.strides[4];
+  const i64 line_step = pieces ? shape.piece() * step : directions[1].phase(0).step * to.strides[3];
   const i64 samples = p.batch * parts.all();
   const i64 shares = (samples + threads - 1) / threads * threads * 4 > samples * 5 ? threads : 1;  // of the channels
   parallel(threads, [&](int worker, int workers) {
-    T* const near = scratches.get() + own * worker;
-    T *const block = near + planes.values();
+    odd.get()[worker] = !are_finite(p, packed.weight(), wires, share(count, worker, workers));
+    LineBlocks blocks(most, pieces, lanes);
+    if (!blocks) failed.get()[worker] = true;
+    if (!blocks || odd.get()[worker]) return;
+    T *const near = scratches.get() + own * worker, *const apart = near + planes.values();
+
+    // What a block of a channel reads, computed and put into its place.
+    const auto write = [&](i64 row, const Chunks& chunks, const LineBlock& block, S* out) {
+      const i64 width = (block.vectors - 1) * block.apart + lanes;
+      const bool whole = block.columns == (pieces ? block.lines * width : width);
+      const T* const x = near + block.q[0] * planes.sheet() + block.q[1] * planes.pitch() + block.q[2];
+      Lines<T> lines{wires.end(row) - wires.begin(row), wires.weights() + wires.begin(row), wire_from.get() + wires.begin(row),
+                     &chunks, taps.weight(), taps.from(), packed.weight(), x, pitch, block.apart, apart, width};
+      if constexpr (!kIsHalf<S>)
+        if (whole && step == 1) {
+          lines.out = out;
+          lines.out_pitch = line_step;
+          return multiply_lines<T>(lanes, block.vectors, block.lines, lines);
+        }
+      multiply_lines<T>(lanes, block.vectors, block.lines, lines);
+      for (i64 line = 0; line < block.lines; ++line) {
+        const i64 left = pieces ? block.columns - line * width : width, kept = left < block.columns ? left : block.columns;
+        const T* const computed = apart + line * width;
+        if (step == 1) narrow_row(computed, kept < width ? kept : width, out + line * line_step);
+        else
+          for (i64 i = 0; i < kept && i < width; ++i) out[line * line_step + i * step] = narrow<S>(computed[i]);
+      }
+    };
+
     const Range mine = share(samples * shares, worker, workers);
     for (i64 unit = mine.begin, filled = -1; unit < mine.end; ++unit) {
       const i64 sample = unit / shares, b = sample / parts.all();
@@ -70,77 +160,30 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
       parts.begin(sample % parts.all(), begin);
       if (filled != sample) planes.fill(static_cast<const S*>(from.data) + b * from.strides[0], {0, read_channels}, begin, near);
       filled = sample;
-      S* const result = static_cast<S*>(to.data) + b * to.strides[0];
-
-      // so many lines from q on, in columns of their own or as pieces of one line
-      const auto write = [&](const Phase (&phase)[3], const i64 (&q)[3], const Chunks& chunks, i64 count, const ColumnBlock& at,
-                             i64 pitch, i64 row_step) {
-        const i64 step = phase[2].step * to.strides[4];
-        i64 place = 0, x = 0;
-        const i64 inside[3] = {planes.sheet(), planes.pitch(), 1};
-        for (int d = 0; d < 3; ++d) {
-          place += (phase[d].first + (begin[d] + q[d]) * phase[d].step) * to.strides[2 + d];
-          x += q[d] * inside[d];
-        }
-        const i64 width = (at.vectors - 1) * at.apart + lanes;
-        const bool whole = pieces ? at.columns == count * width : at.columns == width;
-        const bool direct = whole && step == 1 && !kIsHalf<S>;
-        Lines<T> lines{0, nullptr, nullptr, &chunks, taps.weight(), taps.from(), packed.weight(), near + x, pitch, at.apart,
-                       block, width, odd_of(worker)};
-        for (i64 row = rows.begin; row < rows.end; ++row) {
-          lines.wires = wires.end(row) - wires.begin(row);
-          lines.wire_weight = wires.weights() + wires.begin(row);
-          lines.wire_from = wire_from.get() + wires.begin(row);
-          S* const out = result + row * to.strides[1] + place;
-          if constexpr (!kIsHalf<S>)
-            if (direct) lines.out = out, lines.out_pitch = row_step;
-          multiply_lines<T>(lanes, at.vectors, count, lines);
-          if (direct) continue;
-          for (i64 line = 0; line < count; ++line) {
-            const i64 left = pieces ? at.columns - line * width : at.columns, kept = left < width ? left : width;
-            S* const to_line = out + line * row_step;
-            const T* const from_line = block + line * width;
-            if (step == 1) narrow_row(from_line, kept, to_line);
-            else
-              for (i64 i = 0; i < kept; ++i) to_line[i * step] = narrow<S>(from_line[i]);
-          }
-        }
-      };
-
       each_phase(directions, [&](i64 k0, i64 k1, i64 k2) {
-        const Phase phase[3] = {directions[0].phase(k0), directions[1].phase(k1), directions[2].phase(k2)};
-        const Chunks& chunks = taps.of(k0, k1, k2);
-        i64 n[3];
+        const Phase* const phase[3] = {&directions[0].phase(k0), &directions[1].phase(k1), &directions[2].phase(k2)};
+        i64 n[3], place = b * to.strides[0];
         for (int d = 0; d < 3; ++d) {
-          const i64 left = phase[d].count - begin[d];
-          n[d] = left < parts.positions[d] ? left : parts.positions[d];
+          n[d] = phase[d]->count - begin[d] < most[d] ? phase[d]->count - begin[d] : most[d];
           if (n[d] <= 0) return;
+          place += (phase[d]->first + begin[d] * phase[d]->step) * to.strides[2 + d];
         }
-        const i64 blocks = (n[1] + kMostLines - 1) / kMostLines, height = (n[1] + blocks - 1) / blocks;
-        for (i64 q0 = 0; q0 < n[0]; ++q0) {
-          if (pieces) {
-            for (i64 at = 0; at < n[2]; at += kMostLines * piece) {
-              const i64 left = n[2] - at, kept = left < kMostLines * piece ? left : kMostLines * piece;
-              write(phase, {q0, 0, at}, chunks, (kept + piece - 1) / piece, {at, piece / lanes, lanes, kept}, piece,
-                    piece * phase[2].step * to.strides[4]);
-            }
-            continue;
+        blocks.cut(n);
+        for (i64 row = rows.begin; row < rows.end; ++row)
+          for (const LineBlock& block : blocks) {
+            i64 at = place + row * to.strides[1];
+            for (int d = 0; d < 3; ++d) at += block.q[d] * phase[d]->step * to.strides[2 + d];
+            write(row, taps.of(k0, k1, k2), block, static_cast<S*>(to.data) + at);
           }
-          for (i64 k = 0; k < blocks; ++k)
-            for (i64 at = 0; at < n[2];) {
-              const ColumnBlock columns = next_columns(at, n[2], lanes);
-              write(phase, {q0, k * height < n[1] - height ? k * height : n[1] - height, columns.first}, chunks, height, columns,
-                    planes.pitch(), phase[1].step * to.strides[3]);
-              at = columns.first + columns.columns;
-            }
-        }
       });
     }
   });
-  for (int worker = 0; worker < threads; ++worker)
-    for (int v = 0; v < Lanes<T>::kVector; ++v)
-      if (odd_of(worker)[v] != 0) return kDeclined;
-  return CV_OK;
+  int status = CV_OK;
+  for (int worker = 0; worker < threads; ++worker) {
+    if (odd.get()[worker]) return kDeclined;
+    if (failed.get()[worker]) status = CV_NO_MEMORY;
+  }
+  return status;
 }
 
 }  // namespace cv::CV_ISA

@@ -1,7 +1,7 @@
 // The way along the lines: where positions share a kernel, vectors run along the lines of a sample in its own layout. Nothing is
 // turned over, and a part of a sample stays in a core's second cache until all that reads it is computed; so little is read and
 // written beside operands and results that channel graphs of few edges cost little. Taps in the padding are multiplied too, with
-// zeros: right unless a number is infinite or none, which the results then show, and the problem is computed another way.
+// zeros: right unless a number is infinite or none; then the problem is computed another way.
 #pragma once
 
 #include <optional>

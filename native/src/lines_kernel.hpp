@@ -31,7 +31,6 @@ struct Lines {
   i64 pitch, apart;
   T* out;
   i64 out_pitch;
-  T* odd;  // a vector: no number, once a sum is none or infinite
 };
 
 template <class T, int V, int NV, int R, int M>
@@ -69,13 +68,8 @@ void multiply_lines(const Lines<T>& lines) {
     add_chunks<T, V, NV, R, 3>(lines, weight, x, sum);
     add_chunks<T, V, NV, R, 4>(lines, weight, x, sum);
   }
-  Vec odd = load<T, V>(lines.odd);
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < NV; ++v) {
-      odd += sum[r][v] * T(0);
-      store<T, V>(lines.out + r * lines.out_pitch + v * lines.apart, sum[r][v]);
-    }
-  store<T, V>(lines.odd, odd);
+    for (int v = 0; v < NV; ++v) store<T, V>(lines.out + r * lines.out_pitch + v * lines.apart, sum[r][v]);
 }
 
 template <class T, int V, int NV, int... R>

@@ -74,40 +74,58 @@ class Planes {
   // Of some channels, the part whose first position is `begin`, in each direction.
   template <class S>
   void fill(const S* sample, Range channels, const i64 (&begin)[3], Computed<S>* to) const {
-    const i64 line = line_of(begin[2]);
-    for (i64 c = channels.begin; c < channels.end; ++c) {
-      const S* const channel = sample + c * channel_stride_;
-      Computed<S>* row = to + c * channel_;
-      for (i64 a = 0; a < reach_[0].across; ++a)
-        for (i64 b = 0; b < reach_[1].across; ++b)
-          for (i64 k = 0; k < reach_[2].across; ++k)
-            for (i64 s = 0; s < length_[0]; ++s)
-              for (i64 t = 0; t < length_[1]; ++t, row += pitch_) {
-                const i64 x = place(0, begin[0], s, a), y = place(1, begin[1], t, b);
-                const bool inside = s < filled_[0] && t < filled_[1] && x >= 0 && x < size_[0] && y >= 0 && y < size_[1];
-                if (!inside) __builtin_memset(row, 0, pitch_ * sizeof *row);
-                else fill_line(channel + x * stride_[0] + y * stride_[1], line + k, row);
-              }
-    }
+    for (i64 a = 0, plane = 0; a < reach_[0].across; ++a)
+      for (i64 b = 0; b < reach_[1].across; ++b)
+        for (i64 c = 0; c < reach_[2].across; ++c, ++plane) {
+          const Met met[3] = {meet(0, begin[0], a), meet(1, begin[1], b), meet(2, begin[2], c)};
+          const S* from = sample + channels.begin * channel_stride_;
+          Computed<S>* near = to + channels.begin * channel_ + plane * body_;
+          for (i64 channel = channels.begin; channel < channels.end; ++channel, from += channel_stride_, near += channel_)
+            fill_plane(from, met, near);
+        }
   }
 
  private:
-  i64 line_of(i64 begin) const { return (begin + reach_[2].low) * reach_[2].across; }
-  i64 place(int d, i64 begin, i64 at, i64 plane) const { return (begin + reach_[d].low + at) * reach_[d].across + plane; }
+  // Places low to high of a plane's direction lie in the tensor, the first of them at `first`.
+  struct Met {
+    i64 low, high, first;
+  };
+  Met meet(int d, i64 begin, i64 plane) const {
+    const i64 across = reach_[d].across, at = (begin + reach_[d].low) * across + plane;
+    const auto within = [&](i64 place) { return place < 0 ? 0 : place > filled_[d] ? filled_[d] : place; };
+    const i64 low = within(-floor_div(at, across)), high = within(-floor_div(at - size_[d], across));
+    return {low, high, at + low * across};
+  }
 
   template <class S>
-  void fill_line(const S* line, i64 first, Computed<S>* to) const {
-    const i64 across = reach_[2].across;
-    const i64 low = within(-floor_div(first, across)), high = within(-floor_div(first - size_[2], across));
+  void fill_plane(const S* channel, const Met (&met)[3], Computed<S>* to) const {
+    const auto zero_lines = [&](i64 lines) {
+      __builtin_memset(to, 0, lines * pitch_ * sizeof *to);
+      to += lines * pitch_;
+    };
+    const i64 steps[2] = {reach_[0].across * stride_[0], reach_[1].across * stride_[1]};
+    const S* sheet = channel + met[0].first * stride_[0] + met[1].first * stride_[1] + met[2].first * stride_[2];
+    const i64 left = size_[2] - met[2].first;
+    zero_lines(met[0].low * length_[1]);
+    for (i64 s = met[0].low; s < met[0].high; ++s, sheet += steps[0]) {
+      const S* line = sheet;
+      zero_lines(met[1].low);
+      for (i64 t = met[1].low; t < met[1].high; ++t, line += steps[1], to += pitch_) fill_line(line, left, met[2].low, met[2].high, to);
+      zero_lines(length_[1] - met[1].high);
+    }
+    zero_lines((length_[0] - met[0].high) * length_[1]);
+  }
+
+  // `left` elements of the line may be read.
+  template <class S>
+  void fill_line(const S* from, i64 left, i64 low, i64 high, Computed<S>* to) const {
     using T = Computed<S>;
     constexpr int V = Lanes<T>::kVector, H = Lanes<T>::kLeast;
     constexpr typename Vector<T, V>::type kZeros{};
-    if (low > 0)
-      for (i64 i = 0; i < low; i += V) store<T, V>(to + i, kZeros);
+    for (i64 i = 0; i < low; i += V) store<T, V>(to + i, kZeros);
     for (i64 i = high / V * V; i < pitch_; i += V) store<T, V>(to + i, kZeros);
-    const S* const from = line + (first + low * across) * stride_[2];
-    const i64 count = high - low, step = across * stride_[2];
-    const bool pairs = step == 2 && stride_[2] == 1 && first + 2 * high <= size_[2];  // whole ones, to take every other of
+    const i64 count = high - low, step = reach_[2].across * stride_[2];
+    const bool pairs = step == 2 && stride_[2] == 1 && 2 * count <= left;  // whole ones, to take every other of
     if (count >= V && step == 1) copy_line<V>(count, to + low, [&](i64 i) { return read<V>(from + i); });
     else if (count >= V && pairs) copy_line<V>(count, to + low, [&](i64 i) { return every_other<V>(from + 2 * i); });
     else if (count >= H && step == 1) copy_line<H>(count, to + low, [&](i64 i) { return read<H>(from + i); });
@@ -133,8 +151,6 @@ class Planes {
   static Vec even_lanes(const Vec& first, const Vec& second, std::index_sequence<L...>) {
     return __builtin_shufflevector(first, second, (2 * static_cast<int>(L))...);
   }
-  i64 within(i64 at) const { return at < 0 ? 0 : at > filled_[2] ? filled_[2] : at; }
-
   i64 channels_, channel_stride_, channel_, body_, sheet_, pitch_;
   i64 size_[3], stride_[3], filled_[3], length_[3];
   Reach reach_[3];
