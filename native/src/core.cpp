@@ -64,18 +64,25 @@ const Maps& maps_of(const cv_problem& problem) { return chosen().maps[problem.dt
 
 bool has_dtype(const cv_problem& problem) { return problem.dtype >= CV_FLOAT32 && problem.dtype <= CV_FLOAT16; }
 
-// Calls map(maps, problem, input, output, weight) for each part of a problem.
-template <class F>
-int in_slabs(const cv_problem& problem, Map map, const cv_tensor& input, const cv_tensor& output, const void* weight, F call) {
+// One map: along the lines where that is best, and all numbers are finite; else in slabs, laid out as suits the whole.
+// Calls slab(problem, input, output, weight) for each.
+template <class Lines, class F>
+int run(const cv_problem& problem, cv_map map, const cv_tensor& input, const cv_tensor& output, const void* weight, Lines along_lines,
+        F slab) {
   constexpr i64 kBytes[] = {4, 8, 2, 2};
+  if (!has_dtype(problem)) return CV_NO_DTYPE;
+  if (maps_of(problem).way(problem, map, true) == CV_LINES)
+    if (const int status = along_lines(); status != kNotFinite) return status;
+  cv_problem laid_out = problem;
+  laid_out.way = maps_of(problem).way(problem, map, false) | (problem.way & CV_IN_SLABS);
   const i64 bytes = kBytes[problem.dtype];
   const auto at = [&](cv_tensor tensor, i64 offset) {
     tensor.data = static_cast<char*>(tensor.data) + offset * bytes;
     return tensor;
   };
-  return Slabs(problem, map, input, output).each([&](const Slab& slab) {
-    return call(maps_of(problem), slab.problem, at(input, slab.input), at(output, slab.output),
-                static_cast<const char*>(weight) + slab.weight * bytes);
+  return Slabs(laid_out, map, input, output).each([&](const Slab& part) {
+    return slab(part.problem, at(input, part.input), at(output, part.output),
+                static_cast<const char*>(weight) + part.weight * bytes);
   });
 }
 
@@ -85,39 +92,35 @@ int in_slabs(const cv_problem& problem, Map map, const cv_tensor& input, const c
 extern "C" {
 
 int cv_forward(const cv_problem* problem, const cv_tensor* input, const void* weight, const cv_tensor* output, int threads) {
-  if (!cv::has_dtype(*problem)) return CV_NO_DTYPE;
-  const int status = cv::maps_of(*problem).correlate_lines(*problem, false, *input, weight, *output, threads);
-  if (status != cv::kDeclined) return status;
-  return cv::in_slabs(*problem, cv::Map::kForward, *input, *output, weight,
-                      [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
-                        return maps.forward(p, in, w, out, threads);
-                      });
+  const auto lines = [&] { return cv::maps_of(*problem).correlate_lines(*problem, false, *input, weight, *output, threads); };
+  return cv::run(*problem, CV_FORWARD, *input, *output, weight, lines,
+                 [&](const cv_problem& p, const cv_tensor& in, const cv_tensor& out, const void* w) {
+                   return cv::maps_of(p).forward(p, in, w, out, threads);
+                 });
 }
 
 int cv_grad_input(const cv_problem* problem, const cv_tensor* grad_output, const void* weight, const cv_tensor* grad_input,
                   int threads) {
-  if (!cv::has_dtype(*problem)) return CV_NO_DTYPE;
-  const int status = cv::maps_of(*problem).correlate_lines(*problem, true, *grad_output, weight, *grad_input, threads);
-  if (status != cv::kDeclined) return status;
-  return cv::in_slabs(*problem, cv::Map::kGradInput, *grad_input, *grad_output, weight,
-                      [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
-                        return maps.grad_input(p, out, w, in, threads);
-                      });
+  const auto lines = [&] {
+    return cv::maps_of(*problem).correlate_lines(*problem, true, *grad_output, weight, *grad_input, threads);
+  };
+  return cv::run(*problem, CV_GRAD_INPUT, *grad_input, *grad_output, weight, lines,
+                 [&](const cv_problem& p, const cv_tensor& in, const cv_tensor& out, const void* w) {
+                   return cv::maps_of(p).grad_input(p, out, w, in, threads);
+                 });
 }
 
 int cv_grad_weight(const cv_problem* problem, const cv_tensor* input, const cv_tensor* grad_output, void* grad_weight,
                    int threads) {
-  if (!cv::has_dtype(*problem)) return CV_NO_DTYPE;
-  const int status = cv::maps_of(*problem).sum_lines(*problem, *input, *grad_output, grad_weight, threads);
-  if (status != cv::kDeclined) return status;
-  return cv::in_slabs(*problem, cv::Map::kGradWeight, *input, *grad_output, grad_weight,
-                      [&](const auto& maps, const auto& p, const auto& in, const auto& out, const void* w) {
-                        return maps.grad_weight(p, in, out, const_cast<void*>(w), threads);
-                      });
+  const auto lines = [&] { return cv::maps_of(*problem).sum_lines(*problem, *input, *grad_output, grad_weight, threads); };
+  return cv::run(*problem, CV_GRAD_WEIGHT, *input, *grad_output, grad_weight, lines,
+                 [&](const cv_problem& p, const cv_tensor& in, const cv_tensor& out, const void* w) {
+                   return cv::maps_of(p).grad_weight(p, in, out, const_cast<void*>(w), threads);
+                 });
 }
 
 int cv_way_of(const cv_problem* problem, int map) {
-  return cv::has_dtype(*problem) ? cv::maps_of(*problem).way(*problem, static_cast<cv_map>(map)) : CV_BEST_WAY;
+  return cv::has_dtype(*problem) ? cv::maps_of(*problem).way(*problem, static_cast<cv_map>(map), true) : CV_BEST_WAY;
 }
 
 int cv_abi(void) { return CONVARIUM_ABI; }

@@ -15,7 +15,7 @@ namespace cv::CV_ISA {
 constexpr int kMostAcross = 10;        // positions that a row is multiplied for at once
 constexpr int kMostOwn = 4;            // and where each has its own kernel
 constexpr i64 kProducts = 24;          // of a row that are worth beginning for, about
-constexpr i64 kNearCache = 28 * 1024;  // bytes of a core's first cache for what is read
+constexpr i64 kNearCache = 128 * 1024;  // bytes of a core's second cache for what is read
 
 // out[v * out_across] (+)= sum over wires and taps of  weight[wire + tap + v * weight_across] * x[wire + tap + v * across]
 template <class T>
@@ -27,6 +27,7 @@ struct Row {
   const T* weight;
   i64 weight_across;
   i64 line;  // taps whose weights lie near each other
+  i64 run;   // taps that follow each other as positions do, backwards where negative; 0: they do not
   const T* x;
   i64 across;
   T* out;
@@ -75,6 +76,61 @@ void multiply_row(i64 vectors, const Row<T>& row, std::integer_sequence<int, NV.
   table[vectors - 1](row);
 }
 
+// The same for P positions of NV vectors of samples, where runs of L taps follow each other as positions do: what is read for one
+// position serves the next one's next tap. `Own`: each position has its own kernel.
+template <class T, int V, int NV, int P, int L, bool Own>
+void multiply_runs(const Row<T>& row) {
+  using Vec = typename Vector<T, V>::type;
+  const i64 across = row.across, weight_across = Own ? row.weight_across : 0;
+  const bool back = row.run < 0;
+  Vec sum[P][NV];
+  for (int p = 0; p < P; ++p)
+    for (int v = 0; v < NV; ++v) sum[p][v] = Vec{};
+  for (i64 wire = 0; wire < row.wires; ++wire) {
+    const T* const weight = row.weight + row.wire_weight[wire];
+    const T* const from = row.x + row.wire_from[wire];
+    if constexpr (Own)
+      for (i64 tap = 0; tap < row.taps; tap += row.line)
+        for (int p = 0; p < P; ++p) __builtin_prefetch(weight + row.tap_weight[tap] + (P + p) * weight_across, 0, 3);
+    for (i64 tap = 0; tap < row.taps; tap += L) {
+      const T* w[L];
+      for (int m = 0; m < L; ++m) w[m] = weight + row.tap_weight[tap + (back ? L - 1 - m : m)];
+      const T* x = from + row.tap_from[back ? tap + L - 1 : tap];
+#pragma GCC unroll 16
+      for (int c = 0; c < P + L - 1; ++c, x += across) {
+        Vec xs[NV];
+        for (int v = 0; v < NV; ++v) hold(xs[v] = load<T, V>(x + v * V));
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p)
+          if (c - p >= 0 && c - p < L) {
+            const T one = w[c - p][p * weight_across];
+            for (int v = 0; v < NV; ++v) sum[p][v] += one * xs[v];
+          }
+      }
+    }
+  }
+  for (int p = 0; p < P; ++p)
+    for (int v = 0; v < NV; ++v) {
+      T* const out = row.out + p * row.out_across + v * V;
+      store<T, V>(out, row.add ? load<T, V>(out) + sum[p][v] : sum[p][v]);
+    }
+}
+
+template <class T, int V, int NV, int L, bool Own, int... P>
+void multiply_runs(i64 positions, const Row<T>& row, std::integer_sequence<int, P...>) {
+  static constexpr void (*table[])(const Row<T>&) = {multiply_runs<T, V, NV, P + 1, L, Own>...};
+  table[positions - 1](row);
+}
+
+template <class T, int V, int NV, bool Own>
+bool multiply_runs(i64 positions, const Row<T>& row) {
+  constexpr auto all = std::make_integer_sequence<int, Own ? kMostOwn : kMostAcross>{};
+  const i64 run = row.run < 0 ? -row.run : row.run;
+  if (run == 3) multiply_runs<T, V, NV, 3, Own>(positions, row, all);
+  else if (run == 5) multiply_runs<T, V, NV, 5, Own>(positions, row, all);
+  return run == 3 || run == 5;
+}
+
 // The same for P positions whose kernels are their own, and NV vectors of samples.
 template <class T, int V, int NV, int P>
 void multiply_own(const Row<T>& row) {
@@ -112,6 +168,7 @@ void multiply_own(const Row<T>& row) {
 template <class T, int V, int NV>
 void multiply_own(i64 positions, const Row<T>& row) {
   static_assert(kMostOwn == 4);
+  if (multiply_runs<T, V, NV, true>(positions, row)) return;
   switch (positions) {
     case 1: return multiply_own<T, V, NV, 1>(row);
     case 2: return multiply_own<T, V, NV, 2>(row);
@@ -130,9 +187,9 @@ void multiply_row(bool own, int lanes, i64 positions, const Row<T>& row) {
     else if (lanes == V) multiply_own<T, V, 1>(positions, row);
     else multiply_own<T, H, 1>(positions, row);
   } else if (lanes == V) {
-    multiply_row<T, V>(positions, row, all);
+    if (!multiply_runs<T, V, 1, false>(positions, row)) multiply_row<T, V>(positions, row, all);
   } else {
-    multiply_row<T, H>(positions, row, all);
+    if (!multiply_runs<T, H, 1, false>(positions, row)) multiply_row<T, H>(positions, row, all);
   }
 }
 
@@ -237,6 +294,10 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
           }
       const auto weights = [](const Run& r) { return r.begin * r.phase->weights; };
       const i64 line_taps = back ? r2.high - r2.low : n;
+      i64 follow = r2.high - r2.low > 1 ? (r2.phase->from[r2.low + 1] - r2.phase->from[r2.low]) : 0;
+      for (i64 c = r2.low + 1; c < r2.high; ++c)
+        if (r2.phase->from[c] - r2.phase->from[c - 1] != follow) follow = 0;
+      const i64 run = follow == r2.phase->across ? r2.high - r2.low : follow == -r2.phase->across ? r2.low - r2.high : 0;
       const T* const kernel = packed.weight() + weights(r0) + weights(r1) + weights(r2);
       const T* const x = laned.get() + r0.begin * r0.phase->across * sheet + r1.begin * r1.phase->across * line +
                          r2.begin * r2.phase->across * lanes;
@@ -247,7 +308,7 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
         for (const Segment& segment : segments)
           multiply_row<T>(own, width, r2.count,
                           {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight,
-                           tap_from, kernel, r2.phase->weights, line_taps, x + lane, r2.phase->across * lanes,
+                           tap_from, kernel, r2.phase->weights, line_taps, run, x + lane, r2.phase->across * lanes,
                            result.get() + (segment.row * writes + position) * lanes + lane, r2.phase->step * lanes, segment.add});
         lane += width;
       }

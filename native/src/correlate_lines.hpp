@@ -89,7 +89,6 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
                     int threads) {
   using T = Computed<S>;
   constexpr i64 V = Lanes<T>::kVector, kBlock = kMostLines * kLineVectors * V;
-  if (!goes_along_lines<T>(given, back)) return kDeclined;
   const auto read_size = back ? &cv_axis::output : &cv_axis::size, write_size = back ? &cv_axis::size : &cv_axis::output;
   const i64 sizes[3] = {given.axes[0].*read_size, given.axes[1].*read_size, given.axes[2].*read_size};
   const i64 read_channels = back ? given.out_channels : given.in_channels;
@@ -180,7 +179,7 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
   });
   int status = CV_OK;
   for (int worker = 0; worker < threads; ++worker) {
-    if (odd.get()[worker]) return kDeclined;
+    if (odd.get()[worker]) return kNotFinite;
     if (failed.get()[worker]) status = CV_NO_MEMORY;
   }
   return status;

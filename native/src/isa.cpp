@@ -9,10 +9,10 @@
 namespace cv::CV_ISA {
 
 template <class S>
-cv_way way(const cv_problem& p, cv_map map) {
+cv_way way(const cv_problem& p, cv_map map, bool lines) {
   using T = Computed<S>;
   const bool weight = map == CV_GRAD_WEIGHT;
-  if (weight ? sums_along_lines<T>(p) : goes_along_lines<T>(p, map == CV_GRAD_INPUT)) return CV_LINES;
+  if (lines && (weight ? sums_along_lines<T>(p) : goes_along_lines<T>(p, map == CV_GRAD_INPUT))) return CV_LINES;
   return (weight ? stands_alone(p) || sums_stay<T>(p) : reads_apart(p)) ? CV_NEIGHBOURS : CV_GATHERED;
 }
 

@@ -10,8 +10,6 @@ namespace cv {
 
 using i64 = std::int64_t;
 
-enum class Map { kForward, kGradInput, kGradWeight };
-
 struct Slab {
   cv_problem problem;
   i64 input, output, weight;  // elements from the whole's beginning to the slab's
@@ -20,7 +18,7 @@ struct Slab {
 class Slabs {
  public:
   // `input` and `output` are the tensors or their gradients.
-  Slabs(const cv_problem& p, Map map, const cv_tensor& input, const cv_tensor& output)
+  Slabs(const cv_problem& p, cv_map map, const cv_tensor& input, const cv_tensor& output)
       : p_(p), map_(map), input_(input), output_(output) {
     const bool small = p.way & CV_IN_SLABS, half = p.dtype == CV_BFLOAT16 || p.dtype == CV_FLOAT16;
     const i64 bytes = p.dtype == CV_FLOAT64 ? 8 : 4, lanes = (p.batch + kLanes - 1) / kLanes * kLanes;
@@ -37,8 +35,8 @@ class Slabs {
     const i64 whole = (inputs + outputs) * lanes * bytes;
     if (whole <= near || p.batch == 0) return;
     const cv_axis& axis = p.axes[axis_];
-    const bool back = map == Map::kGradInput, apart = axis.tile == axis.output;
-    const bool rounds_twice = map == Map::kGradWeight && half;  // where slabs add to the same weights, which halves must not
+    const bool back = map == CV_GRAD_INPUT, apart = axis.tile == axis.output;
+    const bool rounds_twice = map == CV_GRAD_WEIGHT && half;  // where slabs add to the same weights, which halves must not
     i64 held = whole;                                           // by one slab
     if (!(rounds_twice && !apart)) {
       const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
@@ -51,6 +49,8 @@ class Slabs {
       if (step_ < least) step_ = least;
       if (!apart && !back) step_ = step_ < axis.tile ? axis.tile : step_ / axis.tile * axis.tile;
       if (step_ > written(axis_)) step_ = written(axis_);
+      const i64 slabs = (written(axis_) + step_ - 1) / step_, turns = apart || back ? 1 : axis.tile;
+      step_ = ((written(axis_) + slabs - 1) / slabs + turns - 1) / turns * turns;  // none much smaller than the others
       held = step_ * each + overlap;
     }
     if (held > most && !rounds_twice) {
@@ -84,7 +84,7 @@ class Slabs {
   static constexpr i64 kNear = 6 << 20;   // and that stay in the last cache from one slab to the next
   static constexpr i64 kLanes = 8, kSamples = 32;
 
-  i64 written(int d) const { return map_ == Map::kGradInput ? p_.axes[d].size : p_.axes[d].output; }
+  i64 written(int d) const { return map_ == CV_GRAD_INPUT ? p_.axes[d].size : p_.axes[d].output; }
 
   Slab cut(i64 begin, i64 end) const {
     Slab slab{p_, 0, 0, 0};
@@ -93,7 +93,7 @@ class Slabs {
     cv_axis& axis = slab.problem.axes[axis_];
     const i64 last = (whole.kernel - 1) * whole.dilation, low = last < 0 ? last : 0, high = last < 0 ? 0 : last;
     i64 out = begin, out_end = end, in = begin, in_end = end;
-    if (map_ == Map::kGradInput) {  // the outputs that have read these inputs
+    if (map_ == CV_GRAD_INPUT) {  // the outputs that have read these inputs
       out = clamp(ceil(begin - whole.begin - high, whole.stride), whole.output - 1);
       out_end = clamp(ceil(end - whole.begin - low, whole.stride), whole.output);
       if (whole.tile != whole.output) out = out / whole.tile * whole.tile;
@@ -119,7 +119,7 @@ class Slabs {
   static i64 clamp(i64 value, i64 high) { return value < 0 ? 0 : value > high ? high : value; }
 
   const cv_problem& p_;
-  Map map_;
+  cv_map map_;
   const cv_tensor &input_, &output_;
   int axis_ = 0;
   i64 step_ = 0, samples_ = 0;

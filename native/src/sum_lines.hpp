@@ -20,7 +20,6 @@ inline i64 line_block(i64 lines) {
 template <class S>
 int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;
-  if (!sums_along_lines<T>(p)) return kDeclined;
   constexpr i64 V = Lanes<T>::kVector;
   const auto along = [&](int d) { return Direction(p.axes[d], false, p.axes[d].output, true); };
   const Direction directions[3] = {along(0), along(1), along(2)};
@@ -116,7 +115,7 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
           }
         }
   });
-  return odd != 0 ? kDeclined : CV_OK;
+  return odd != 0 ? kNotFinite : CV_OK;
 }
 
 }  // namespace cv::CV_ISA
