@@ -25,18 +25,18 @@ extern "C" {
 /* Halves are summed as float32 and rounded once. */
 enum cv_dtype { CV_FLOAT32 = 0, CV_FLOAT64 = 1, CV_BFLOAT16 = 2, CV_FLOAT16 = 3 };
 /* How sums are laid out; the core chooses, unless a test asks. GATHERED: a window is gathered for all that read it. NEIGHBOURS:
- * neighbouring positions, which share a kernel, are worked on at once. LINES: so are they, along the lines of a sample, which stays
- * as it lies. IN_SLABS, with any: in the smallest parts. */
+ * neighbouring positions, which share a kernel, are worked on at once. LINES: so are they, along the lines of a sample, which
+ * stays as it lies. IN_SLABS, with any: in the smallest parts. */
 enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2, CV_IN_SLABS = 4, CV_LINES = 8 };
 
 enum cv_status { CV_OK = 0, CV_NO_MEMORY = 1, CV_NO_DTYPE = 2 };
 
 /* One direction. A problem has three; those that it does not need have size, kernel, output and tile 1. */
 typedef struct cv_axis {
-  int64_t size, kernel, output;       /* of the input, the kernel and the output */
-  int64_t stride, dilation, begin;    /* tap m of output s reads input s * stride + begin + m * dilation, zero outside */
-  int64_t tile;                       /* kernels that take turns: output s has kernel s % tile */
-  int64_t tile_step, tap_step;        /* of the weight: from a kernel to the next, from a tap to the next */
+  int64_t size, kernel, output;    /* of the input, the kernel and the output */
+  int64_t stride, dilation, begin; /* tap m of output s reads input s * stride + begin + m * dilation, zero outside */
+  int64_t tile;                    /* kernels that take turns: output s has kernel s % tile */
+  int64_t tile_step, tap_step;     /* of the weight: from a kernel to the next, from a tap to the next */
 } cv_axis;
 
 /* Complete blocks of channels of one shape: in block n each of outputs[n] reads each of inputs[n], ascending. */
@@ -64,9 +64,12 @@ typedef struct cv_tensor {
 } cv_tensor;
 
 /* The three maps. The weight is addressed by the problem; what is written is written whole, grad_weight included. */
-CV_API int cv_forward(const cv_problem *problem, const cv_tensor *input, const void *weight, const cv_tensor *output, int threads);
-CV_API int cv_grad_input(const cv_problem *problem, const cv_tensor *grad_output, const void *weight, const cv_tensor *grad_input, int threads);
-CV_API int cv_grad_weight(const cv_problem *problem, const cv_tensor *input, const cv_tensor *grad_output, void *grad_weight, int threads);
+CV_API int cv_forward(const cv_problem *problem, const cv_tensor *input, const void *weight, const cv_tensor *output,
+                      int threads);
+CV_API int cv_grad_input(const cv_problem *problem, const cv_tensor *grad_output, const void *weight, const cv_tensor *grad_input,
+                         int threads);
+CV_API int cv_grad_weight(const cv_problem *problem, const cv_tensor *input, const cv_tensor *grad_output, void *grad_weight,
+                          int threads);
 
 enum cv_map { CV_FORWARD = 0, CV_GRAD_INPUT = 1, CV_GRAD_WEIGHT = 2 };
 
@@ -83,7 +86,8 @@ typedef struct cv_team {
 
 CV_API void cv_lend_team(const cv_team *team);
 
-/* Memory: blocks that are kept when they are given back, up to a limit, aligned to 64 bytes, of huge pages where they are large. */
+/* Memory: blocks that are kept when they are given back, up to a limit, aligned to 64 bytes, of huge pages where they are large.
+ */
 typedef struct cv_memory {
   int64_t used, cached, peak, limit; /* bytes */
   int64_t taken, fresh;              /* blocks handed out, and how many of them the system was asked for */

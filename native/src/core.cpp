@@ -67,8 +67,8 @@ bool has_dtype(const cv_problem& problem) { return problem.dtype >= CV_FLOAT32 &
 // One map: along the lines where that is best, and all numbers are finite; else in slabs, laid out as suits the whole.
 // Calls slab(problem, input, output, weight) for each.
 template <class Lines, class F>
-int run(const cv_problem& problem, cv_map map, const cv_tensor& input, const cv_tensor& output, const void* weight, Lines along_lines,
-        F slab) {
+int run(const cv_problem& problem, cv_map map, const cv_tensor& input, const cv_tensor& output, const void* weight,
+        Lines along_lines, F slab) {
   constexpr i64 kBytes[] = {4, 8, 2, 2};
   if (!has_dtype(problem)) return CV_NO_DTYPE;
   if (maps_of(problem).way(problem, map, true) == CV_LINES)

@@ -12,9 +12,9 @@
 
 namespace cv::CV_ISA {
 
-constexpr int kMostAcross = 10;        // positions that a row is multiplied for at once
-constexpr int kMostOwn = 4;            // and where each has its own kernel
-constexpr i64 kProducts = 24;          // of a row that are worth beginning for, about
+constexpr int kMostAcross = 10;         // positions that a row is multiplied for at once
+constexpr int kMostOwn = 4;             // and where each has its own kernel
+constexpr i64 kProducts = 24;           // of a row that are worth beginning for, about
 constexpr i64 kNearCache = 128 * 1024;  // bytes of a core's second cache for what is read
 
 // out[v * out_across] (+)= sum over wires and taps of  weight[wire + tap + v * weight_across] * x[wire + tap + v * across]

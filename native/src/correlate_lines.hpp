@@ -133,8 +133,18 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
       const i64 width = (block.vectors - 1) * block.apart + lanes;
       const bool whole = block.columns == (pieces ? block.lines * width : width);
       const T* const x = near + block.q[0] * planes.sheet() + block.q[1] * planes.pitch() + block.q[2];
-      Lines<T> lines{wires.end(row) - wires.begin(row), wires.weights() + wires.begin(row), wire_from.get() + wires.begin(row),
-                     &chunks, taps.weight(), taps.from(), packed.weight(), x, pitch, block.apart, apart, width};
+      Lines<T> lines{wires.end(row) - wires.begin(row),
+                     wires.weights() + wires.begin(row),
+                     wire_from.get() + wires.begin(row),
+                     &chunks,
+                     taps.weight(),
+                     taps.from(),
+                     packed.weight(),
+                     x,
+                     pitch,
+                     block.apart,
+                     apart,
+                     width};
       if constexpr (!kIsHalf<S>)
         if (whole && step == 1) {
           lines.out = out;

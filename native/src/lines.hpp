@@ -52,7 +52,8 @@ bool lines_fill(const cv_problem& p, bool back, i64 percent) {
   return columns * 100 >= (columns + lanes - 1) / lanes * lanes * percent;
 }
 
-// forward and grad_input: against samples side by side, which have to be turned over first and fill vectors only where they are many.
+// forward and grad_input: against samples side by side, which have to be turned over first and fill vectors only where they are
+// many.
 template <class T>
 bool goes_along_lines(const cv_problem& p, bool back) {
   if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
@@ -68,7 +69,8 @@ bool sums_along_lines(const cv_problem& p) {
   if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
   const cv_axis& lines = p.axes[1];
   const i64 of_plane = positions_in(lines, false) * positions_in(p.axes[2], false) / Lanes<T>::kVector;
-  const bool columns = lines.output > 1 && lines.kernel > 2 && lines.stride * lines.tile == 1 && lines.dilation * lines.dilation == 1;
+  const bool columns =
+      lines.output > 1 && lines.kernel > 2 && lines.stride * lines.tile == 1 && lines.dilation * lines.dilation == 1;
   if (lanes_of<T>(p.batch) >= 2 * p.batch || count_of_edges(p) <= 2 * p.in_channels) return lines_fill<T>(p, false, 60);
   return lines_fill<T>(p, false, 85) && columns && of_plane >= 40 && p.batch >= 16;
 }
@@ -108,7 +110,11 @@ void each_phase(const Direction (&d)[3], F body) {
 class LineTaps {
  public:
   LineTaps(const Direction (&d)[3], const Planes& planes, i64 most)
-      : most_(most), phases1_(d[1].phases()), phases2_(d[2].phases()), chunks_(d[0].phases() * phases1_ * phases2_), order_(longest(d[1])) {
+      : most_(most),
+        phases1_(d[1].phases()),
+        phases2_(d[2].phases()),
+        chunks_(d[0].phases() * phases1_ * phases2_),
+        order_(longest(d[1])) {
     i64 taps = 1;
     for (const Direction& direction : d) {
       i64 all = 0;

@@ -1,5 +1,5 @@
-// The two small kernels whose vectors run along the lines of a sample. Several lines are worked on at once: what is read of a line
-// serves every tap of a column of the kernel, and so loads are few beside the products.
+// The two small kernels whose vectors run along the lines of a sample. Several lines are worked on at once: what is read of a
+// line serves every tap of a column of the kernel, and so loads are few beside the products.
 #pragma once
 
 #include "transpose.hpp"
@@ -7,9 +7,9 @@
 namespace cv::CV_ISA {
 
 constexpr int kMostLines = 8;
-constexpr int kMostChunk = 4;                                  // taps in a column that are worked on at once
+constexpr int kMostChunk = 4;  // taps in a column that are worked on at once
 constexpr bool kManyRegisters = kVectorBytes == 64 || kMostRows == 8;
-constexpr int kLineVectors = kManyRegisters ? 2 : 1;           // of a line
+constexpr int kLineVectors = kManyRegisters ? 2 : 1;  // of a line
 constexpr int kChunksOf[kMostChunk + 1] = {0, kManyRegisters ? 6 : 4, kManyRegisters ? 4 : 2, kManyRegisters ? 3 : 1,
                                            kManyRegisters ? 3 : 1};  // whose sums are held at once, by their taps
 constexpr int kMostTogether = kChunksOf[1];
@@ -101,8 +101,8 @@ struct LineSums {
   T* sums;
 };
 
-// The sum of the lanes of each of `Count` vectors, in the lane of its number: pairs of vectors are halved until one is left. Where
-// there are fewer vectors than lanes the rest is anything.
+// The sum of the lanes of each of `Count` vectors, in the lane of its number: pairs of vectors are halved until one is left.
+// Where there are fewer vectors than lanes the rest is anything.
 template <int V, int H, int Count, class Vec>
 [[gnu::always_inline]] inline Vec sum_lanes(const Vec (&values)[Count]) {
   if constexpr (H == 0) {

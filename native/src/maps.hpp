@@ -15,7 +15,8 @@ struct Maps {
   // The way that suits a problem, one of tables or that along the lines too.
   cv_way (*way)(const cv_problem&, cv_map, bool lines);
   // The same along the lines of samples, for a problem as a whole.
-  int (*correlate_lines)(const cv_problem&, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to, int threads);
+  int (*correlate_lines)(const cv_problem&, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to,
+                         int threads);
   int (*sum_lines)(const cv_problem&, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads);
 };
 

@@ -1,6 +1,6 @@
-// grad_weight where each position has a kernel of its own and few outputs read alike: the window of one channel is turned over for
-// all that read it, and vectors run over its taps. Neighbouring positions follow each other, since their weights share lines of
-// the cache.
+// grad_weight where each position has a kernel of its own and few outputs read alike: the window of one channel is turned over
+// for all that read it, and vectors run over its taps. Neighbouring positions follow each other, since their weights share lines
+// of the cache.
 #pragma once
 
 #include "accumulate.hpp"

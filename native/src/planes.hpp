@@ -1,6 +1,6 @@
-// A part of one sample as planes: its channels in their own layout, widened, with zeros around them, and taken apart where neighbours
-// of one phase do not lie side by side. What neighbouring positions read is then one vector, whatever the stride, and where a window
-// hangs over the edge it reads zeros.
+// A part of one sample as planes: its channels in their own layout, widened, with zeros around them, and taken apart where
+// neighbours of one phase do not lie side by side. What neighbouring positions read is then one vector, whatever the stride, and
+// where a window hangs over the edge it reads zeros.
 #pragma once
 
 #include <utility>
@@ -11,8 +11,8 @@
 
 namespace cv::CV_ISA {
 
-// What positions of one direction read: position q of a phase reads elements of a plane from q + low to q + high, and each of these
-// is `across` from the next in the tensor.
+// What positions of one direction read: position q of a phase reads elements of a plane from q + low to q + high, and each of
+// these is `across` from the next in the tensor.
 struct Reach {
   i64 across, low, high;
 };
@@ -34,8 +34,8 @@ inline Reach reach_of(const Direction& direction) {
 
 class Planes {
  public:
-  // A part has so many positions in each direction, and room for more, which read zeros. `sizes` and `strides` (the batch's and the
-  // channels' first) are the tensor's.
+  // A part has so many positions in each direction, and room for more, which read zeros. `sizes` and `strides` (the batch's and
+  // the channels' first) are the tensor's.
   Planes(i64 channels, const i64 (&sizes)[3], const i64 (&strides)[5], const Reach (&reach)[3], const i64 (&positions)[3],
          const i64 (&room)[3], i64 vector)
       : channels_(channels) {
@@ -110,7 +110,8 @@ class Planes {
     for (i64 s = met[0].low; s < met[0].high; ++s, sheet += steps[0]) {
       const S* line = sheet;
       zero_lines(met[1].low);
-      for (i64 t = met[1].low; t < met[1].high; ++t, line += steps[1], to += pitch_) fill_line(line, left, met[2].low, met[2].high, to);
+      for (i64 t = met[1].low; t < met[1].high; ++t, line += steps[1], to += pitch_)
+        fill_line(line, left, met[2].low, met[2].high, to);
       zero_lines(length_[1] - met[1].high);
     }
     zero_lines((length_[0] - met[0].high) * length_[1]);

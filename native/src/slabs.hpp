@@ -37,7 +37,7 @@ class Slabs {
     const cv_axis& axis = p.axes[axis_];
     const bool back = map == CV_GRAD_INPUT, apart = axis.tile == axis.output;
     const bool rounds_twice = map == CV_GRAD_WEIGHT && half;  // where slabs add to the same weights, which halves must not
-    i64 held = whole;                                           // by one slab
+    i64 held = whole;                                         // by one slab
     if (!(rounds_twice && !apart)) {
       const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
       const i64 input = inputs / axis.size * lanes * bytes, output = outputs / axis.output * lanes * bytes;
