@@ -169,6 +169,9 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
       parts.begin(sample % parts.all(), begin);
       if (filled != sample) planes.fill(static_cast<const S*>(from.data) + b * from.strides[0], {0, read_channels}, begin, near);
       filled = sample;
+      Ahead next;  // a sample that is whole, and all this thread's
+      if (samples == p.batch && shares == 1 && unit + 1 < mine.end)
+        next = planes.ahead(static_cast<const S*>(from.data) + (b + 1) * from.strides[0], write_channels);
       each_phase(directions, [&](i64 k0, i64 k1, i64 k2) {
         const Phase* const phase[3] = {&directions[0].phase(k0), &directions[1].phase(k1), &directions[2].phase(k2)};
         i64 n[3], place = b * to.strides[0];
@@ -178,12 +181,14 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
           place += (phase[d]->first + begin[d] * phase[d]->step) * to.strides[2 + d];
         }
         blocks.cut(n);
-        for (i64 row = rows.begin; row < rows.end; ++row)
+        for (i64 row = rows.begin; row < rows.end; ++row) {
+          next.step();
           for (const LineBlock& block : blocks) {
             i64 at = place + row * to.strides[1];
             for (int d = 0; d < 3; ++d) at += block.q[d] * phase[d]->step * to.strides[2 + d];
             write(row, taps.of(k0, k1, k2), block, static_cast<S*>(to.data) + at);
           }
+        }
       });
     }
   });

@@ -60,6 +60,9 @@ void multiply_lines(const Lines<T>& lines) {
   Vec sum[R][NV];
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < NV; ++v) sum[r][v] = Vec{};
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v <= NV; ++v)
+      __builtin_prefetch(lines.out + r * lines.out_pitch + (v < NV ? v * lines.apart : (NV - 1) * lines.apart + V - 1), 1, 3);
   for (i64 wire = 0; wire < lines.wires; ++wire) {
     const T* const weight = lines.weight + lines.wire_weight[wire];
     const T* const x = lines.x + lines.wire_from[wire];

@@ -32,6 +32,22 @@ inline Reach reach_of(const Direction& direction) {
   return reach;
 }
 
+// Memory that is read next, brought nearer a little at each step.
+class Ahead {
+ public:
+  Ahead() = default;
+  Ahead(const void* from, i64 bytes, i64 steps)
+      : at_(static_cast<const char*>(from)), end_(at_ + bytes), step_(bytes / steps + kLine) {}
+  void step() {
+    for (i64 i = 0; i < step_ && at_ < end_; i += kLine, at_ += kLine) __builtin_prefetch(at_, 0, 2);
+  }
+
+ private:
+  static constexpr i64 kLine = 64;
+  const char *at_ = nullptr, *end_ = nullptr;
+  i64 step_ = 0;
+};
+
 class Planes {
  public:
   // A part has so many positions in each direction, and room for more, which read zeros. `sizes` and `strides` (the batch's and
@@ -69,6 +85,17 @@ class Planes {
       place += (shift - reach_[d].low) * step[d];
     }
     return plane * body_ + place;
+  }
+
+  // A whole sample that is to fill planes in so many steps, if it lies in one piece.
+  template <class S>
+  Ahead ahead(const S* sample, i64 steps) const {
+    i64 span = (channels_ - 1) * channel_stride_ + 1, count = channels_;
+    for (int d = 0; d < 3; ++d) {
+      span += (size_[d] - 1) * stride_[d];
+      count *= size_[d];
+    }
+    return span == count ? Ahead(sample, span * static_cast<i64>(sizeof(S)), steps) : Ahead();
   }
 
   // Of some channels, the part whose first position is `begin`, in each direction.

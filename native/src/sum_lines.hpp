@@ -7,7 +7,8 @@
 
 namespace cv::CV_ISA {
 
-constexpr i64 kOwnSums = 8 << 20;  // bytes of weights that threads may sum for themselves
+constexpr i64 kGroups = 16;          // of samples, whatever the number of threads: results do not depend on it
+constexpr i64 kGroupSums = 8 << 20;  // bytes that the sums of all groups may take
 
 // Lines of a block, and whole blocks of so many lines.
 inline i64 line_block(i64 lines) {
@@ -42,17 +43,16 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
   const Planes g_planes(p.out_channels, g_sizes, grad_output.strides, g_reach, parts.positions, room, V);
   const LineTaps taps(directions, x_planes, pieces ? 1 : kMostChunk);
   const i64 samples = p.batch * parts.all(), count = wires.end(p.out_channels - 1), weights = count * taps.taps();
-  const bool by_samples = samples >= 2 * threads && weights * threads * static_cast<i64>(sizeof(T)) <= kOwnSums;
-  const i64 own = x_planes.values() + g_planes.values(), copies = by_samples ? threads : 1;
-  Buffer<T> scratches(own * threads), sums(weights * copies);
+  const i64 fit = weights * kGroups * static_cast<i64>(sizeof(T)) <= kGroupSums ? kGroups : 1,
+            groups = samples < fit ? samples : fit;
+  const i64 shares = groups % threads * 5 > groups ? threads : groups < threads ? threads : 1;  // of the channels
+  const i64 own = x_planes.values() + g_planes.values();
+  Buffer<T> scratches(own * threads), sums(weights * groups);
   if (!taps || !scratches || !sums) return CV_NO_MEMORY;
-  for (i64 i = 0; i < weights * copies; ++i) sums.get()[i] = 0;
+  __builtin_memset(sums.get(), 0, weights * groups * sizeof(T));
 
-  parallel(threads, [&](int worker, int workers) {
-    T *const x = scratches.get() + own * worker, *const g = x + x_planes.values();
-    T* const own_sums = sums.get() + (by_samples ? worker * weights : 0);
-    const Range mine = by_samples ? share(samples, worker, workers) : Range{0, samples};
-    const Range rows = by_samples ? Range{0, p.out_channels} : share(p.out_channels, worker, workers);
+  // What some samples add to the weights of some outputs; what is read of them goes to x and g.
+  const auto add_samples = [&](Range mine, Range rows, T* own_sums, T* x, T* g) {
     for (i64 sample = mine.begin; sample < mine.end; ++sample) {
       const i64 b = sample / parts.all();
       i64 begin[3];
@@ -97,6 +97,15 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
         }
       });
     }
+  };
+  parallel(threads, [&](int worker, int workers) {
+    T *const x = scratches.get() + own * worker, *const g = x + x_planes.values();
+    const Range units = share(groups * shares, worker, workers);
+    for (i64 unit = units.begin; unit < units.end; ++unit) {
+      const Range mine = share(samples, static_cast<int>(unit / shares), static_cast<int>(groups));
+      const Range rows = share(p.out_channels, static_cast<int>(unit % shares), static_cast<int>(shares));
+      add_samples(mine, rows, sums.get() + unit / shares * weights, x, g);
+    }
   });
 
   T odd = 0;
@@ -109,7 +118,7 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
           const T* from = sums.get() + taps.number(chunk) + m;
           for (i64 wire = 0; wire < count; ++wire, from += taps.taps()) {
             T total = 0;
-            for (i64 copy = 0; copy < copies; ++copy) total += from[copy * weights];
+            for (i64 group = 0; group < groups; ++group) total += from[group * weights];
             odd += total * 0;
             to[wires.weight(wire)] = narrow<S>(total);
           }

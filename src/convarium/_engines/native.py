@@ -1,7 +1,9 @@
-"""The C++ core (``native/``): windows addressed through tables, in the machine's widest vectors.
+"""The C++ core (``native/``): no copy of all windows, whatever shares a kernel, in the machine's widest vectors.
 
-A window of many samples is gathered once, with the batch innermost, and multiplied with weights that are read where they lie: no
-copy of all windows, whatever shares a kernel. What is summed is summed in the same order for any number of threads.
+Windows of many samples are addressed through tables, with the batch innermost, and multiplied with weights that are read where they
+lie; or, where positions share kernels, vectors run along the lines of a sample as it lies (``LINES``), so that few samples do as
+well as many. What is summed is summed in the same order for any number of threads, but for a weight gradient along lines: there
+threads share out samples.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from .._spec.geometry import Axis
 from .._spec.problem import MAPS, Map, Problem
 from .._spec.work import Work
 
-SUMMARY = "the C++ core: windows through tables, in the machine's widest vectors"
+SUMMARY = "the C++ core: windows through tables, or along lines, in the machine's widest vectors"
 UNASKED: str | None = None
 IS_TORCH = False
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}

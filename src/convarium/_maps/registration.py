@@ -188,7 +188,7 @@ def _differentiable(map: Map) -> Any:
 def _derive(map: Map, which: int, operands: Any, cotangent: Tensor, settings: Any) -> Tensor:
     giver, a, b = derivative(map, which, operands, cotangent)
     n = len(settings[0])
-    return _operators[giver](a, b, sizes(TAKES[map][which], operands[which], n), *settings)
+    return call(giver, a, b, sizes(TAKES[map][which], operands[which], n), *settings)
 
 
 for _map in MAPS:
