@@ -1,9 +1,8 @@
 """The C++ core (``native/``): no copy of all windows, whatever shares a kernel, in the machine's widest vectors.
 
-Windows of many samples are addressed through tables, with the batch innermost, and multiplied with weights that are read where they
-lie; or, where positions share kernels, vectors run along the lines of a sample as it lies (``LINES``), so that few samples do as
-well as many. What is summed is summed in the same order for any number of threads, but for a weight gradient along lines: there
-threads share out samples.
+Windows of many samples are addressed through tables, with the batch innermost, and multiplied with weights that are read where
+they lie; or, where positions share kernels, vectors run along the lines of a sample as it lies (``LINES``), so that few samples do
+as well as many. What is summed is summed in the same order for any number of threads.
 """
 
 from __future__ import annotations
