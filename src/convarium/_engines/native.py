@@ -1,8 +1,8 @@
 """The C++ core (``native/``): no copy of all windows, whatever shares a kernel, in the machine's widest vectors.
 
 Windows of many samples are addressed through tables, with the batch innermost, and multiplied with weights that are read where
-they lie; or, where positions share kernels, vectors run along the lines of a sample as it lies (``LINES``), so that few samples do
-as well as many. What is summed is summed in the same order for any number of threads.
+they lie; or, where positions share kernels, vectors run along the lines of a sample as it lies (``LINES``), so that few samples
+do as well as many. What is summed is summed in the same order for any number of threads.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def work(map: Map, problem: Problem) -> Work:
     samples = max(problem.batch, 1)
     rounded = lanes / samples
     if way == NEIGHBOURS and problem.tile[-1] == problem.output_size[-1]:  # each has its own kernel
-        efficiency = {"forward": 0.35, "grad_input": 0.25, "grad_weight": 0.22 * readers / (readers + 2)}[map]
+        efficiency = {"forward": 0.5, "grad_input": 0.3, "grad_weight": 0.22 * readers / (readers + 2)}[map]
     elif way == NEIGHBOURS and map == "grad_weight":
         blocked = sum(each.outputs.size for each in blocks) >= 4 * sum(len(each.outputs) for each in blocks)
         efficiency = 0.2 + 0.14 * min(outputs if blocked else readers, 4)
@@ -72,7 +72,7 @@ def work(map: Map, problem: Problem) -> Work:
             axis.output / (axis.output + axis.kernel * (axis.padding > 0)) for axis in problem.axes
         )
     elif way == NEIGHBOURS:
-        efficiency = 0.45
+        efficiency = 0.6
     elif map == "grad_weight":  # the batch is summed over
         efficiency, rounded = 0.85 * outputs / (outputs + 8) * samples / (samples + 8), 1.0
     else:  # a window is gathered for each block; back, what it gives is added there, which few outputs do not make up for
@@ -95,9 +95,7 @@ def _along_lines(map: Map, problem: Problem) -> Work:
     apart = problem.tile[-1] * (axis.stride if map == "grad_input" else 1)
     columns = -(-(axis.size if map == "grad_input" else axis.output) // apart)
     filled = columns / (-(-columns // LANES) * LANES)
-    height = (
-        problem.axes[-2].kernel if problem.ndim > 1 else 1
-    )  # of a kernel: so many products for a number that is read
+    height = problem.axes[-2].kernel if problem.ndim > 1 else 1  # taps that share what is read
     even = all(step == 1 for each, tile in zip(problem.axes, problem.tile, strict=True) for step in (each.stride, tile))
     efficiency = (0.75 if map == "grad_weight" else 1.0) * (height / (height + 0.6) if even else 0.5)
     planes = math.prod(problem.input_shape[1:]) + math.prod(problem.output_shape[1:])
