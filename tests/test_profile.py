@@ -125,7 +125,7 @@ def test_calibrate_measures_and_plan_reads_it(tmp_path):
     assert list(file.parent.iterdir()) == [file]  # nothing is left beside it
     assert all(value > 0 for of in told["threads"].values() for value in of.values())
     done = convarium(
-        "plan", "conv2d", "8,16,30,30", "8,16,3,3", "--padding", "same", "--json", CONVARIUM_PROFILE=str(file)
+        "plan", "conv2d", "8x16x30x30", "8x16x3x3", "--padding", "same", "--json", CONVARIUM_PROFILE=str(file)
     )
     plan = json.loads(done.stdout)
     assert (plan["machine"], plan["output"], plan["flops"]) == (str(file), [8, 8, 30, 30], 2 * 8 * 8 * 900 * 16 * 9)
@@ -133,7 +133,7 @@ def test_calibrate_measures_and_plan_reads_it(tmp_path):
 
 
 def test_plan_prints_what_the_library_says():
-    done = convarium("plan", "conv1d", "2,4,20", "8,3", "--interlaced", "2", "--engine", "matmul", "--threads", "1")
+    done = convarium("plan", "conv1d", "2x4x20", "8x3", "--interlaced", "2", "--engine", "matmul", "--threads", "1")
     graph = cv.ChannelGraph.interlaced(4, 4, 2)
     assert "interlaced" in done.stdout
     assert done.stdout.splitlines()[3] == "  output       (2, 4, 18)"
@@ -145,13 +145,13 @@ def test_plan_prints_what_the_library_says():
     ("arguments", "says"),
     [
         (("conv4d", "1", "1"), "none of conv1d"),
-        (("conv2d", "1,x", "1"), "INPUT: whole numbers"),
-        (("conv2d", "1,1,4,4", "1,1,5,5"), "larger than the padded input"),
-        (("conv2d", "1,1,4,4", "1,1,3,3", "--padding", "some"), "padding"),
-        (("conv2d", "1,1,4,4", "1,1,3,3", "--engine", "steam"), "engine"),
-        (("conv2d", "1,1,4,4", "1,1,3,3", "--dtype", "decimal"), "--dtype"),
-        (("conv2d", "1,1,4,4", "1,1,3,3", "--dtype", "nn"), "dtype"),
-        (("conv2d", "1,4,4,4", "3,3,3", "--interlaced", "3"), "3"),
+        (("conv2d", "1,4", "1"), "INPUT: whole numbers with x between"),
+        (("conv2d", "1x1x4x4", "1x1x5x5"), "larger than the padded input"),
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--padding", "some"), "padding"),
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--engine", "steam"), "engine"),
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--dtype", "decimal"), "--dtype"),
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--dtype", "nn"), "dtype"),
+        (("conv2d", "1x4x4x4", "3x3x3", "--interlaced", "3"), "3"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused_in_one_line(arguments, says):

@@ -8,16 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options
-from .sizes import told
-
-
-def _ints(name: str, text: str) -> tuple[int, ...]:
-    from .._files.failures import InputError
-
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{name}: whole numbers with commas between, such as 32,64,30,30, got {text!r}") from None
+from .sizes import each, sizes, told
 
 
 def _option(metavar: str, text: str) -> Any:
@@ -26,16 +17,16 @@ def _option(metavar: str, text: str) -> Any:
 
 def plan(
     kind: Annotated[str, typer.Argument(metavar="conv1d|conv2d|conv3d", show_default=False, help="The function.")],
-    input: Annotated[str, typer.Argument(metavar="INPUT", show_default=False, help="The input's shape: 32,64,30,30")],
+    input: Annotated[str, typer.Argument(metavar="INPUT", show_default=False, help="The input's shape: 32x64x30x30")],
     weight: Annotated[
         str,
         typer.Argument(
-            metavar="WEIGHT", show_default=False, help="The weight's; its rank says the sharing: 64,28,28,64,3,3"
+            metavar="WEIGHT", show_default=False, help="The weight's; its rank says the sharing: 64x28x28x64x3x3"
         ),
     ],
-    stride: Annotated[str, _option("N,N", "One number, or one a direction.")] = "1",
-    padding: Annotated[str, _option("N,N|NAME", "Numbers, valid, same or full.")] = "0",
-    dilation: Annotated[str, _option("N,N", "One number, or one a direction.")] = "1",
+    stride: Annotated[str, _option("N", "One number, or one a direction: 2x1.")] = "1",
+    padding: Annotated[str, _option("N|NAME", "Numbers, or valid, same or full.")] = "0",
+    dilation: Annotated[str, _option("N", "One number, or one a direction: 2x1.")] = "1",
     groups: Annotated[int, _option("N", "Groups of channels.")] = 1,
     interlaced: Annotated[int, _option("N", "Interlaced groups; the weight then has a kernel for each edge.")] = 0,
     flip: Annotated[bool, typer.Option("--flip", help="A true convolution: kernels turned.")] = False,
@@ -57,11 +48,7 @@ def plan(
     if not hasattr(torch, dtype):
         raise InputError(f"--dtype: no numbers of torch are called {dtype!r}")
     n, function = functions[kind]
-    input_size, weight_size = _ints("INPUT", input), _ints("WEIGHT", weight)
-
-    def each(name: str, text: str) -> int | tuple[int, ...]:
-        numbers = _ints(name, text)
-        return numbers[0] if len(numbers) == 1 else numbers
+    input_size, weight_size = sizes("INPUT", input), sizes("WEIGHT", weight)
 
     graph = None
     if interlaced:
@@ -73,8 +60,8 @@ def plan(
         if threads > 0:
             torch.set_num_threads(threads)
         found = told(
-            function, input_size, weight_size, each("--stride", stride),
-            padding if padding.isalpha() else each("--padding", padding), each("--dilation", dilation), groups,
+            function, input_size, weight_size, each("--stride", stride, n),
+            padding if padding.isalpha() else each("--padding", padding, n), each("--dilation", dilation, n), groups,
             channels=graph, flip=flip, engine=engine, dtype=getattr(torch, dtype),
         )  # fmt: skip
     finally:
