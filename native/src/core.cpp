@@ -64,15 +64,15 @@ const Maps& maps_of(const cv_problem& problem) { return chosen().maps[problem.dt
 
 bool has_dtype(const cv_problem& problem) { return problem.dtype >= CV_FLOAT32 && problem.dtype <= CV_FLOAT16; }
 
-// One map: along the lines where that is best, and all numbers are finite; else in slabs, laid out as suits the whole.
-// Calls slab(problem, input, output, weight) for each.
+// One map: along the lines where that is best, all numbers are finite and there is memory; else in slabs, laid out as suits the
+// whole. Calls slab(problem, input, output, weight) for each.
 template <class Lines, class F>
 int run(const cv_problem& problem, cv_map map, const cv_tensor& input, const cv_tensor& output, const void* weight,
         Lines along_lines, F slab) {
   constexpr i64 kBytes[] = {4, 8, 2, 2};
   if (!has_dtype(problem)) return CV_NO_DTYPE;
   if (maps_of(problem).way(problem, map, true) == CV_LINES)
-    if (const int status = along_lines(); status != kNotFinite) return status;
+    if (along_lines() == CV_OK) return CV_OK;
   cv_problem laid_out = problem;
   laid_out.way = maps_of(problem).way(problem, map, false) | (problem.way & CV_IN_SLABS);
   const i64 bytes = kBytes[problem.dtype];

@@ -10,6 +10,7 @@ namespace cv::CV_ISA {
 struct LineBlock {
   i64 q[3];
   i64 lines, vectors, apart, columns;
+  Chunks chunks;
 };
 
 // The lines of a phase in a part of a sample, in blocks.
@@ -31,24 +32,28 @@ class LineBlocks {
     return pieces_ ? (columns + piece() - 1) / piece() * piece() : columns > lanes_ ? columns : lanes_;
   }
 
-  void cut(const i64 (&positions)[3]) {
+  // `chunks_of(sheet)`: the taps that meet one, in the first direction.
+  template <class F>
+  void cut(const i64 (&positions)[3], F chunks_of) {
     count_ = 0;
-    for (i64 sheet = 0; sheet < positions[0]; ++sheet)
-      if (pieces_) add_pieces(sheet, positions[2]);
-      else add_lines(sheet, positions[1], positions[2]);
+    for (i64 sheet = 0; sheet < positions[0]; ++sheet) {
+      const Chunks chunks = chunks_of(sheet);
+      if (pieces_) add_pieces(sheet, positions[2], chunks);
+      else add_lines(sheet, positions[1], positions[2], chunks);
+    }
   }
 
  private:
-  void add_pieces(i64 sheet, i64 columns) {
+  void add_pieces(i64 sheet, i64 columns, const Chunks& chunks) {
     for (i64 at = 0; at < columns; at += kMostLines * piece()) {
       const i64 left = columns - at, kept = left < kMostLines * piece() ? left : kMostLines * piece();
-      blocks_.get()[count_++] = {{sheet, 0, at}, (kept + piece() - 1) / piece(), vectors_, lanes_, kept};
+      blocks_.get()[count_++] = {{sheet, 0, at}, (kept + piece() - 1) / piece(), vectors_, lanes_, kept, chunks};
     }
   }
 
   // As many lines in each block, whole vectors: the last of each go back over their neighbours. A line of less than a vector is
   // reached over.
-  void add_lines(i64 sheet, i64 lines, i64 columns) {
+  void add_lines(i64 sheet, i64 lines, i64 columns, const Chunks& chunks) {
     const i64 blocks = (lines + kMostLines - 1) / kMostLines, height = (lines + blocks - 1) / blocks;
     const i64 last = columns > lanes_ ? columns - lanes_ : 0;
     for (i64 block = 0; block < blocks; ++block) {
@@ -58,7 +63,7 @@ class LineBlocks {
         const i64 apart = vectors == 2 && last - first < lanes_ ? last - first : lanes_;
         const i64 end = first + (vectors - 1) * apart + lanes_;
         at = end < columns ? end : columns;
-        blocks_.get()[count_++] = {{sheet, line, first}, height, vectors, apart, at - first};
+        blocks_.get()[count_++] = {{sheet, line, first}, height, vectors, apart, at - first, chunks};
       }
     }
   }
@@ -72,16 +77,16 @@ class LineBlocks {
 template <class T>
 bool are_finite(const cv_problem& p, const T* weight, const Wires& wires, Range some) {
   const auto& [x, y, z] = p.axes;
-  T odd = 0;
+  bool odd = false;
   for (i64 wire = some.begin; wire < some.end; ++wire)
     for (i64 r = 0; r < kernels_of(p); ++r) {
       const T* const kernel = weight + wires.weight(wire) + r / (y.tile * z.tile) * x.tile_step +
                               r / z.tile % y.tile * y.tile_step + r % z.tile * z.tile_step;
       for (i64 i = 0; i < x.kernel; ++i)
         for (i64 j = 0; j < y.kernel; ++j)
-          for (i64 k = 0; k < z.kernel; ++k) odd += kernel[i * x.tap_step + j * y.tap_step + k * z.tap_step] * 0;
+          for (i64 k = 0; k < z.kernel; ++k) odd |= kernel[i * x.tap_step + j * y.tap_step + k * z.tap_step] * 0 != 0;
     }
-  return odd == 0;
+  return !odd;
 }
 
 template <class S>
@@ -89,14 +94,14 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
                     int threads) {
   using T = Computed<S>;
   constexpr i64 V = Lanes<T>::kVector, kBlock = kMostLines * kLineVectors * V;
-  const auto read_size = back ? &cv_axis::output : &cv_axis::size, write_size = back ? &cv_axis::size : &cv_axis::output;
+  const auto read_size = back ? &cv_axis::output : &cv_axis::size;
   const i64 sizes[3] = {given.axes[0].*read_size, given.axes[1].*read_size, given.axes[2].*read_size};
   const i64 read_channels = back ? given.out_channels : given.in_channels;
   const i64 write_channels = back ? given.in_channels : given.out_channels;
   const Packed<S> packed(given, weight, threads);
   if (!packed) return CV_NO_MEMORY;
   const cv_problem& p = packed.problem();
-  const auto along = [&](int d) { return Direction(p.axes[d], back, p.axes[d].*write_size, true); };
+  const auto along = [&](int d) { return Direction(p.axes[d], back, 0, true); };
   const Direction directions[3] = {along(0), along(1), along(2)};
   const Wires wires(p, back);
   if (!directions[0] || !directions[1] || !directions[2] || !wires) return CV_NO_MEMORY;
@@ -120,7 +125,8 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
   const i64 pitch = pieces ? shape.piece() : planes.pitch(), step = directions[2].phase(0).step * to.strides[4];
   const i64 line_step = pieces ? shape.piece() * step : directions[1].phase(0).step * to.strides[3];
   const i64 samples = p.batch * parts.all();
-  const i64 shares = (samples + threads - 1) / threads * threads * 4 > samples * 5 ? threads : 1;  // of the channels
+  const bool uneven = (samples + threads - 1) / threads * threads * 4 > samples * 5;
+  const i64 shares = !uneven ? 1 : threads < write_channels ? threads : write_channels;  // of the channels
   parallel(threads, [&](int worker, int workers) {
     odd.get()[worker] = !are_finite(p, packed.weight(), wires, share(count, worker, workers));
     LineBlocks blocks(most, pieces, lanes);
@@ -129,14 +135,14 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
     T *const near = scratches.get() + own * worker, *const apart = near + planes.values();
 
     // What a block of a channel reads, computed and put into its place.
-    const auto write = [&](i64 row, const Chunks& chunks, const LineBlock& block, S* out) {
+    const auto write = [&](i64 row, const LineBlock& block, S* out) {
       const i64 width = (block.vectors - 1) * block.apart + lanes;
       const bool whole = block.columns == (pieces ? block.lines * width : width);
       const T* const x = near + block.q[0] * planes.sheet() + block.q[1] * planes.pitch() + block.q[2];
       Lines<T> lines{wires.end(row) - wires.begin(row),
                      wires.weights() + wires.begin(row),
                      wire_from.get() + wires.begin(row),
-                     &chunks,
+                     &block.chunks,
                      taps.weight(),
                      taps.from(),
                      packed.weight(),
@@ -180,13 +186,13 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
           if (n[d] <= 0) return;
           place += (phase[d]->first + begin[d] * phase[d]->step) * to.strides[2 + d];
         }
-        blocks.cut(n);
+        blocks.cut(n, [&](i64 sheet) { return taps.meeting(taps.of(k0, k1, k2), *phase[0], begin[0] + sheet, sizes[0]); });
         for (i64 row = rows.begin; row < rows.end; ++row) {
           next.step();
           for (const LineBlock& block : blocks) {
             i64 at = place + row * to.strides[1];
             for (int d = 0; d < 3; ++d) at += block.q[d] * phase[d]->step * to.strides[2 + d];
-            write(row, taps.of(k0, k1, k2), block, static_cast<S*>(to.data) + at);
+            write(row, block, static_cast<S*>(to.data) + at);
           }
         }
       });

@@ -14,7 +14,8 @@
 
 namespace cv::CV_ISA {
 
-constexpr i64 kPart = 384 * 1024;  // bytes of a sample's planes that stay in a core's second cache
+constexpr i64 kGroupSums = 8 << 20;  // bytes that the sums of weights may take
+constexpr i64 kPart = 384 * 1024;    // bytes of a sample's planes that stay in a core's second cache
 
 // A map's three directions, what is read in each, and in how many positions a part of a sample is cut.
 struct LineParts {
@@ -52,26 +53,55 @@ bool lines_fill(const cv_problem& p, bool back, i64 percent) {
   return columns * 100 >= (columns + lanes - 1) / lanes * lanes * percent;
 }
 
+// Whether what is held is little: tables by edge and by tap, and of planes the least part, whatever the number of threads.
+template <class T>
+bool lines_hold_little(const cv_problem& p, bool back, i64 channels) {
+  constexpr i64 kEdges = 200'000, kPhases = 64, kLeastPart = 2 << 20, kThreads = 16;
+  i64 phases = 1, part = channels * static_cast<i64>(sizeof(T)), windows = p.in_channels * p.batch * static_cast<i64>(sizeof(T));
+  const i64 least[3] = {1, kMostLines, kMostLines * kLineVectors * Lanes<T>::kVector};
+  for (int d = 0; d < 3; ++d) {
+    const cv_axis& axis = p.axes[d];
+    const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation), count = positions_in(axis, back);
+    const i64 across = axis.tile * (back ? 1 : axis.stride), apart = axis.tile * axis.stride;
+    phases *= phases_in(axis, back);
+    part *= (count < least[d] ? count : least[d]) * across + (reach + apart) / (back ? axis.stride : 1) + across;
+    windows *= axis.kernel * axis.output;
+  }
+  const i64 allowed = windows / 12 / kThreads > kLeastPart ? windows / 12 / kThreads : kLeastPart;
+  return count_of_edges(p) <= kEdges && phases <= kPhases && part <= allowed;
+}
+
+// Positions and samples that share a weight.
+inline i64 uses_of_weights(const cv_problem& p) { return outputs_of(p) / kernels_of(p) * p.batch; }
+
 // forward and grad_input: against samples side by side, which have to be turned over first and fill vectors only where they are
 // many.
 template <class T>
 bool goes_along_lines(const cv_problem& p, bool back) {
   if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
+  if (!lines_hold_little<T>(p, back, back ? p.out_channels : p.in_channels)) return false;
+  const cv_axis& lines = p.axes[1];
   const i64 apart = phases_in(p.axes[2], back);  // results of a line, which then are written one by one
   if (are_small(p)) return lines_fill<T>(p, back, 60) && (p.axes[2].tile == 1 || p.batch < 16);
-  if (apart > 1) return lines_fill<T>(p, back, 80) && p.batch <= 2;
-  return lines_fill<T>(p, back, 80) && (p.batch < 16 || most_outputs(p) <= 32);
+  if (uses_of_weights(p) < 64 || !lines_fill<T>(p, back, 80)) return false;
+  const bool columns =
+      lines.output > 1 && lines.kernel > 1 && lines.dilation * lines.dilation == 1 && lines.tile * lines.stride == 1;
+  return p.batch <= 2 || (apart == 1 && (most_outputs(p) <= 32 || (columns && p.batch < 16)));
 }
 
 // grad_weight: there, samples side by side let several outputs share what is read.
 template <class T>
 bool sums_along_lines(const cv_problem& p) {
   if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
+  const i64 weights = count_of_edges(p) * kernels_of(p) * taps_of(p);
+  if (!lines_hold_little<T>(p, false, p.in_channels + p.out_channels) || weights * static_cast<i64>(sizeof(T)) > kGroupSums)
+    return false;
   const cv_axis& lines = p.axes[1];
   const i64 of_plane = positions_in(lines, false) * positions_in(p.axes[2], false) / Lanes<T>::kVector;
   const bool columns =
       lines.output > 1 && lines.kernel > 2 && lines.stride * lines.tile == 1 && lines.dilation * lines.dilation == 1;
-  if (lanes_of<T>(p.batch) >= 2 * p.batch || count_of_edges(p) <= 2 * p.in_channels) return lines_fill<T>(p, false, 60);
+  if (count_of_edges(p) <= 2 * p.in_channels) return lines_fill<T>(p, false, 60);
+  if (lanes_of<T>(p.batch) >= 2 * p.batch) return lines_fill<T>(p, false, 60) && uses_of_weights(p) >= 64;
   return lines_fill<T>(p, false, 85) && columns && of_plane >= 40 && p.batch >= 16;
 }
 
@@ -85,7 +115,7 @@ LineParts line_parts(i64 channels, const Direction (&directions)[3], const Reach
     parts.positions[d] = parts.count[d];
     all *= (parts.count[d] + reach[d].high - reach[d].low) * reach[d].across;
   }
-  const i64 most = small ? 1 : kPart, least[3] = {1, small ? 1 : 2 * kMostLines, small ? 1 : least_columns};
+  const i64 most = small ? 1 : kPart, least[3] = {1, small ? 1 : kMostLines, small ? 1 : least_columns};
   for (int d = 0; d < 3; ++d) {
     const i64 around = reach[d].high - reach[d].low, each = all / (parts.count[d] + around);
     if (all > most && parts.count[d] > least[d]) {
@@ -129,9 +159,10 @@ class LineTaps {
     i64 at = 0, number = 0;
     Chunks* chunks = chunks_.get();
     each_phase(d, [&](i64 k0, i64 k1, i64 k2) {
-      chunks->begin[0] = at;
-      for (int taps = 1; taps <= kMostChunk; chunks->begin[taps++] = at)
+      for (int taps = 1; taps <= kMostChunk; chunks->end[taps++ - 1] = at) {
+        chunks->begin[taps - 1] = at;
         add(d[0].phase(k0), d[1].phase(k1), d[2].phase(k2), planes, taps, at, number);
+      }
       ++chunks;
     });
   }
@@ -139,6 +170,22 @@ class LineTaps {
 
   i64 taps() const { return taps_; }  // of all phases
   const Chunks& of(i64 k0, i64 k1, i64 k2) const { return chunks_.get()[(k0 * phases1_ + k1) * phases2_ + k2]; }
+  // Those that, in the first direction, meet what position q of a phase reads of so many sheets.
+  Chunks meeting(const Chunks& chunks, const Phase& sheets, i64 q, i64 size) const {
+    i64 low = 0, high = sheets.taps;
+    const auto inside = [&](i64 tap) {
+      return sheets.from[tap] + q * sheets.across >= 0 && sheets.from[tap] + q * sheets.across < size;
+    };
+    while (low < high && !inside(low)) ++low;
+    while (high > low && !inside(high - 1)) --high;
+    Chunks met = chunks;
+    for (int m = 0; m < kMostChunk && sheets.taps; ++m) {
+      const i64 each = (chunks.end[m] - chunks.begin[m]) / sheets.taps;  // of a tap in the first direction
+      met.begin[m] = chunks.begin[m] + low * each;
+      met.end[m] = chunks.begin[m] + high * each;
+    }
+    return met;
+  }
   const i64* from() const { return from_->get(); }
   const i64* weight() const { return weight_->get(); }
   i64 number(i64 chunk) const { return number_->get()[chunk]; }  // of its first tap, among those of all phases

@@ -14,9 +14,9 @@ constexpr int kChunksOf[kMostChunk + 1] = {0, kManyRegisters ? 6 : 4, kManyRegis
                                            kManyRegisters ? 3 : 1};  // whose sums are held at once, by their taps
 constexpr int kMostTogether = kChunksOf[1];
 
-// Taps that read neighbouring lines, in runs of one to four: those of m taps are begin[m - 1] to begin[m] of all.
+// Taps that read neighbouring lines, in runs of one to four: those of m taps are begin[m - 1] to end[m - 1] of all.
 struct Chunks {
-  i64 begin[kMostChunk + 1];
+  i64 begin[kMostChunk], end[kMostChunk];
 };
 
 // out[r * out_pitch + v * apart] = sum over wires and taps of weight * x[(r + m) * pitch + v * apart], for lines r and vectors v.
@@ -38,7 +38,7 @@ template <class T, int V, int NV, int R, int M>
                                               typename Vector<T, V>::type (&sum)[R][NV]) {
   using Vec = typename Vector<T, V>::type;
   const i64 pitch = lines.pitch, apart = lines.apart;
-  for (i64 chunk = lines.chunks->begin[M - 1]; chunk < lines.chunks->begin[M]; ++chunk) {
+  for (i64 chunk = lines.chunks->begin[M - 1]; chunk < lines.chunks->end[M - 1]; ++chunk) {
     T w[M];
     for (int m = 0; m < M; ++m) w[m] = weight[lines.chunk_weight[chunk * kMostChunk + m]];
     const T* from = x + lines.chunk_from[chunk];

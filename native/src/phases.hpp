@@ -28,7 +28,7 @@ struct Run {
 class Direction {
  public:
   // Forward: an output reads inputs. Back: an input reads the gradients of the outputs that have read it. No run has more than
-  // `longest` positions. `apart`: positions whose kernels are their own are no neighbours.
+  // `longest` positions; 0: there are none. `apart`: positions whose kernels are their own are no neighbours.
   Direction(const cv_axis& axis, bool back, i64 longest, bool apart = false)
       : size_(back ? axis.output : axis.size),
         own_(is_local(axis) && !apart),
@@ -36,7 +36,9 @@ class Direction {
         n_phases_(tile_ * (back ? axis.stride : 1)),
         phases_(n_phases_),
         tables_(2 * tile_ * axis.kernel),
-        runs_(back ? axis.size : axis.output) {
+        runs_(!longest ? 0
+              : back   ? axis.size
+                       : axis.output) {
     if (!*this) return;
     const i64 written = back ? axis.size : axis.output, step = tile_ * (back ? axis.stride : 1);
     const i64 across = tile_ * (back ? 1 : axis.stride), weights = own_ ? axis.tile_step : 0;
@@ -53,7 +55,7 @@ class Direction {
         *from++ = read;
         ++phase.taps;
       }
-      add_runs(phase, longest);
+      if (longest) add_runs(phase, longest);
     }
   }
   explicit operator bool() const { return phases_ && tables_ && runs_; }

@@ -37,7 +37,7 @@ class Ahead {
  public:
   Ahead() = default;
   Ahead(const void* from, i64 bytes, i64 steps)
-      : at_(static_cast<const char*>(from)), end_(at_ + bytes), step_(bytes / steps + kLine) {}
+      : at_(static_cast<const char*>(from)), end_(at_ + bytes), step_(bytes / (steps > 0 ? steps : 1) + kLine) {}
   void step() {
     for (i64 i = 0; i < step_ && at_ < end_; i += kLine, at_ += kLine) __builtin_prefetch(at_, 0, 2);
   }

@@ -7,8 +7,7 @@
 
 namespace cv::CV_ISA {
 
-constexpr i64 kGroups = 16;          // of samples, whatever the number of threads: results do not depend on it
-constexpr i64 kGroupSums = 8 << 20;  // bytes that the sums of all groups may take
+constexpr i64 kGroups = 16;  // of samples, whatever the number of threads: results do not depend on it
 
 // Lines of a block, and whole blocks of so many lines.
 inline i64 line_block(i64 lines) {
@@ -22,7 +21,7 @@ template <class S>
 int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;
   constexpr i64 V = Lanes<T>::kVector;
-  const auto along = [&](int d) { return Direction(p.axes[d], false, p.axes[d].output, true); };
+  const auto along = [&](int d) { return Direction(p.axes[d], false, 0, true); };
   const Direction directions[3] = {along(0), along(1), along(2)};
   const Wires wires(p, false);
   if (!directions[0] || !directions[1] || !directions[2] || !wires) return CV_NO_MEMORY;
@@ -45,7 +44,8 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
   const i64 samples = p.batch * parts.all(), count = wires.end(p.out_channels - 1), weights = count * taps.taps();
   const i64 fit = weights * kGroups * static_cast<i64>(sizeof(T)) <= kGroupSums ? kGroups : 1,
             groups = samples < fit ? samples : fit;
-  const i64 shares = groups % threads * 5 > groups ? threads : groups < threads ? threads : 1;  // of the channels
+  const bool uneven = groups < threads || groups % threads * 5 > groups;
+  const i64 shares = !uneven ? 1 : threads < p.out_channels ? threads : p.out_channels;  // of the channels
   const i64 own = x_planes.values() + g_planes.values();
   Buffer<T> scratches(own * threads), sums(weights * groups);
   if (!taps || !scratches || !sums) return CV_NO_MEMORY;
@@ -75,7 +75,7 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
         for (i64 row = rows.begin; row < rows.end; ++row) {
           area.g = g + g_planes.at(k0, k1, k2) + row * g_planes.channel();
           for (int n = 1; n <= kMostChunk; ++n) {
-            const i64 first = chunks.begin[n - 1], end = chunks.begin[n];
+            const i64 first = chunks.begin[n - 1], end = chunks.end[n - 1];
             i64 left = (wires.end(row) - wires.begin(row)) * (end - first), wire = wires.begin(row), chunk = first;
             while (left) {
               const i64 together = left >= kChunksOf[n] ? kChunksOf[n] : 1;
@@ -108,23 +108,30 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
     }
   });
 
-  T odd = 0;
-  each_phase(directions, [&](i64 k0, i64 k1, i64 k2) {
-    const Chunks& chunks = taps.of(k0, k1, k2);
-    for (int n = 1; n <= kMostChunk; ++n)
-      for (i64 chunk = chunks.begin[n - 1]; chunk < chunks.begin[n]; ++chunk)
-        for (int m = 0; m < n; ++m) {
-          S* const to = static_cast<S*>(grad_weight) + taps.weight()[chunk * kMostChunk + m];
-          const T* from = sums.get() + taps.number(chunk) + m;
-          for (i64 wire = 0; wire < count; ++wire, from += taps.taps()) {
-            T total = 0;
-            for (i64 group = 0; group < groups; ++group) total += from[group * weights];
-            odd += total * 0;
-            to[wires.weight(wire)] = narrow<S>(total);
-          }
-        }
+  Buffer<bool> odd(threads);
+  if (!odd) return CV_NO_MEMORY;
+  for (int worker = 0; worker < threads; ++worker) odd.get()[worker] = false;
+  parallel(threads, [&](int worker, int workers) {
+    const Range some = share(count, worker, workers);
+    for (i64 wire = some.begin; wire < some.end; ++wire) {
+      S* const to = static_cast<S*>(grad_weight) + wires.weight(wire);
+      const T* const from = sums.get() + wire * taps.taps();
+      each_phase(directions, [&](i64 k0, i64 k1, i64 k2) {
+        const Chunks& chunks = taps.of(k0, k1, k2);
+        for (int n = 1; n <= kMostChunk; ++n)
+          for (i64 chunk = chunks.begin[n - 1]; chunk < chunks.end[n - 1]; ++chunk)
+            for (int m = 0; m < n; ++m) {
+              T total = 0;
+              for (i64 group = 0; group < groups; ++group) total += from[group * weights + taps.number(chunk) + m];
+              odd.get()[worker] |= total * 0 != 0;
+              to[taps.weight()[chunk * kMostChunk + m]] = narrow<S>(total);
+            }
+      });
+    }
   });
-  return odd != 0 ? kNotFinite : CV_OK;
+  for (int worker = 0; worker < threads; ++worker)
+    if (odd.get()[worker]) return kNotFinite;
+  return CV_OK;
 }
 
 }  // namespace cv::CV_ISA

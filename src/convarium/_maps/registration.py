@@ -70,6 +70,8 @@ def _are_alone(*tensors: Tensor) -> bool:
             return False
         if (learns and tensor.requires_grad) or tensor.is_conj() or tensor.is_neg():
             return False
+        if torch._C._functorch.is_legacy_batchedtensor(tensor):  # as autograd.grad's is_grads_batched makes them
+            return False
     return not torch._C._autograd._profiler_enabled()
 
 
