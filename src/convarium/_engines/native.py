@@ -29,6 +29,7 @@ DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 
 WAY = 0  # the core chooses; its tests ask for each
 GATHERED, NEIGHBOURS, LINES = 1, 2, 8  # cv_way
 LANES = 8  # samples that a vector holds at least
+CALLS = 3  # that its operator costs as much time as; torch's own convolution has its own gradients
 
 
 def missing() -> str | None:
@@ -85,6 +86,7 @@ def work(map: Map, problem: Problem) -> Work:
         efficiency or 1,
         problem.bytes + 2 * turned,
         min(turned, _most_held(problem)),
+        CALLS,
         dtype=_computed(problem),
     )
 
@@ -104,6 +106,7 @@ def _along_lines(map: Map, problem: Problem) -> Work:
         efficiency,
         problem.bytes,
         min(planes * max(problem.dtype.itemsize, 4), _most_held(problem)),
+        CALLS,
         dtype=_computed(problem),
     )
 
