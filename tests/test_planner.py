@@ -29,12 +29,6 @@ def fresh():
 
 
 @pytest.mark.parametrize("seed", seeds(100, 2000))
-@pytest.mark.parametrize("size", [(2, 4, 8, 8), (1, 1, 8, 8), (8, 16, 14, 14)])
-def test_small_shared_problems_are_left_to_torch(size):
-    """Its own gradients are recorded at once; an operator of ours costs more than such a convolution takes."""
-    assert set(cv.plan2d(size, (4, size[1], 3, 3), padding=1).engines.values()) == {"aten"}
-
-
 def test_what_is_chosen_can_run_and_takes_the_least_time(seed):
     problem = random_case(seed, least_batch=1).problem()
     machine = this_machine()
@@ -82,6 +76,12 @@ def test_an_engine_joins_by_being_listed_and_may_do_one_map_only(monkeypatch, fr
     assert all(g is not None for g in torch.autograd.grad(output.sum(), (input, weight)))
     with pytest.raises(ValueError, match="conv2d: engine='quick' cannot do this: it goes forward only"):
         cv.conv2d(input, weight, engine="quick")
+
+
+@pytest.mark.parametrize("size", [(2, 4, 8, 8), (1, 1, 8, 8), (8, 16, 14, 14)])
+def test_small_shared_problems_are_left_to_torch(size):
+    """Its own gradients are recorded at once; an operator of ours costs more than such a convolution takes."""
+    assert set(cv.plan2d(size, (4, size[1], 3, 3), padding=1).engines.values()) == {"aten"}
 
 
 def test_a_slow_engine_is_not_chosen(monkeypatch, fresh):
