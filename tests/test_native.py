@@ -56,7 +56,7 @@ def test_every_instruction_set_agrees_with_the_definition(isa, available):
     done = python(
         f"""
 import torch
-from convarium._engines import definition, native
+from convarium._engines import native
 from convarium._native import library
 from family import random_case
 from test_engines import can, check
@@ -131,7 +131,7 @@ def test_zeros_around_a_sample_are_no_part_of_a_sum(monkeypatch, value):
 
 WORKSPACE = """
 import torch, convarium as cv
-from convarium._engines import definition, native
+from convarium._engines import native
 graph, input_size, weight_size, dtype = {graph}, {input}, {weight}, torch.{dtype}
 problem = cv.plan2d(input_size, weight_size, channels=graph, dtype=dtype).problem
 pair = {{"forward": ("input", "weight"), "grad_input": ("output", "weight"), "grad_weight": ("input", "output")}}["{map}"]

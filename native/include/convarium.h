@@ -86,8 +86,7 @@ typedef struct cv_team {
 
 CV_API void cv_lend_team(const cv_team *team);
 
-/* Memory: blocks that are kept when they are given back, up to a limit, aligned to 64 bytes, of huge pages where they are large.
- */
+/* Memory: blocks that are kept when they are given back, up to a limit, aligned to 64 bytes, large ones of huge pages. */
 typedef struct cv_memory {
   int64_t used, cached, peak, limit; /* bytes */
   int64_t taken, fresh;              /* blocks handed out, and how many of them the system was asked for */

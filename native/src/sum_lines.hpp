@@ -1,6 +1,6 @@
-// grad_weight along the lines: a weight is a sum over samples and positions of its phase, and vectors run over these. Threads
-// share out samples and sum for themselves, what they have is added in their order; or, where there are few samples or many
-// weights, they share out channels.
+// grad_weight along the lines: a weight is a sum over samples and positions of its phase, and vectors run over these. Groups of
+// samples are summed each for itself, and then in their order, so that threads may share them out; where groups are few, threads
+// share out channels too.
 #pragma once
 
 #include "lines.hpp"

@@ -214,9 +214,8 @@ def _connections(trace: Trace, cell: tuple[int, ...], terms: Terms, chosen: int)
                 outside = not 0 <= h < axis_of.size
                 axis.plot([middle, h], [1, 0], color=colour, linewidth=1.3, linestyle=":" if outside else "-", zorder=1)
                 weight = s % tile * axis_of.kernel + m
-                part = (
-                    0.27 + 0.22 * (s % 2) if axis_of.kernel > 3 else 0.33
-                )  # near the output, where no lines cross yet
+                # near the output, where no lines cross yet
+                part = 0.27 + 0.22 * (s % 2) if axis_of.kernel > 3 else 0.33
                 axis.text(
                     middle + (h - middle) * part, 1 - part, _letter(weight), fontsize=8, style="italic", color=colour,
                     ha="center", va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
