@@ -139,7 +139,6 @@ class Parts {
 // Whether a kernel has positions enough that its sums are worth leaving in vectors.
 template <class T>
 bool sums_stay(const cv_problem& p) {
-  if (p.way & (CV_GATHERED | CV_NEIGHBOURS)) return p.way & CV_NEIGHBOURS;
   const i64 vectors = (p.batch + Lanes<T>::kVector - 1) / Lanes<T>::kVector;
   return outputs_of(p) / kernels_of(p) * vectors >= 64 && p.axes[2].output >= 4 * p.axes[2].tile;
 }

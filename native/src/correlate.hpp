@@ -236,7 +236,6 @@ class Segments {
 };
 
 inline bool reads_apart(const cv_problem& p) {
-  if (p.way & (CV_GATHERED | CV_NEIGHBOURS)) return p.way & CV_NEIGHBOURS;
   return are_small(p) && (is_local(p.axes[2]) || p.axes[2].output >= 4 * p.axes[2].tile);  // there are neighbours of one phase
 }
 

@@ -10,7 +10,7 @@ namespace cv::CV_ISA {
 template <class S>
 int forward(const cv_problem& p, const cv_tensor& input, const void* weight, const cv_tensor& output, int threads) {
   using T = Computed<S>;
-  if (reads_apart(p)) return correlate<S>(p, false, input, weight, output, threads);
+  if (p.way & CV_NEIGHBOURS) return correlate<S>(p, false, input, weight, output, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p);
   const i64 fit = kCache / (window * static_cast<i64>(sizeof(T)) + 1) / Lanes<T>::kMost * Lanes<T>::kMost;
   const i64 wanted = fit > Lanes<T>::kMost ? fit : Lanes<T>::kMost, together = wanted < lanes ? wanted : lanes;

@@ -25,7 +25,7 @@ bool by_samples(const cv_problem& p, i64 lanes, int threads) {
 template <class S>
 int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads) {
   using T = Computed<S>;
-  if (reads_apart(p)) return correlate<S>(p, true, grad_output, weight, grad_input, threads);
+  if (p.way & CV_NEIGHBOURS) return correlate<S>(p, true, grad_output, weight, grad_input, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
   Buffer<T> gradient(p.out_channels * positions * lanes), result(p.in_channels * inputs * lanes);

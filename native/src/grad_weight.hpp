@@ -17,8 +17,7 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
   using T = Computed<S>;
   constexpr int V = Lanes<T>::kVector;
   if (!count_of_blocks(p)) return CV_OK;  // there are no weights
-  if (stands_alone(p)) return sum_own<S>(p, input, grad_output, grad_weight, threads);
-  if (sums_stay<T>(p)) return accumulate<S>(p, input, grad_output, grad_weight, threads);
+  if (p.way & CV_NEIGHBOURS) return (are_own(p) ? sum_own<S> : accumulate<S>)(p, input, grad_output, grad_weight, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p), outputs = most_outputs(p);
   const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V), kernels = kernels_of(p);
   const i64 held = p.batch > kSamples || kernels == positions ? p.batch : kSamples;

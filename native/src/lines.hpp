@@ -78,7 +78,6 @@ inline i64 uses_of_weights(const cv_problem& p) { return outputs_of(p) / kernels
 // many.
 template <class T>
 bool goes_along_lines(const cv_problem& p, bool back) {
-  if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
   if (!lines_hold_little<T>(p, back, back ? p.out_channels : p.in_channels)) return false;
   const cv_axis& lines = p.axes[1];
   const i64 apart = phases_in(p.axes[2], back);  // results of a line, which then are written one by one
@@ -92,7 +91,6 @@ bool goes_along_lines(const cv_problem& p, bool back) {
 // grad_weight: there, samples side by side let several outputs share what is read.
 template <class T>
 bool sums_along_lines(const cv_problem& p) {
-  if (p.way & (CV_GATHERED | CV_NEIGHBOURS | CV_LINES)) return p.way & CV_LINES;
   const i64 weights = count_of_edges(p) * kernels_of(p) * taps_of(p);
   if (!lines_hold_little<T>(p, false, p.in_channels + p.out_channels) || weights * static_cast<i64>(sizeof(T)) > kGroupSums)
     return false;

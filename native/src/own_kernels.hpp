@@ -25,11 +25,8 @@ inline void copy_few(const T* from, i64 count, T* to) {
   for (; count; --count) *to++ = *from++;
 }
 
-// Whether each position's kernel is its own, and windows are not shared by many outputs.
-inline bool stands_alone(const cv_problem& p) {
-  if (!is_local(p.axes[0]) || !is_local(p.axes[1]) || !is_local(p.axes[2])) return false;
-  return p.way & (CV_GATHERED | CV_NEIGHBOURS) ? p.way & CV_NEIGHBOURS : are_small(p);
-}
+// Whether each position's kernel is its own.
+inline bool are_own(const cv_problem& p) { return is_local(p.axes[0]) && is_local(p.axes[1]) && is_local(p.axes[2]); }
 
 template <class S>
 int sum_own(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
