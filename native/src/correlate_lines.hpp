@@ -16,15 +16,13 @@ struct LineBlock {
 // The lines of a phase in a part of a sample, in blocks.
 class LineBlocks {
  public:
-  // Room for the blocks of so many positions. `pieces`: lines are pieces of one, each as long as `vectors`.
+  // For no more than so many positions. `pieces`: lines are pieces of one, each as long as `vectors`.
   LineBlocks(const i64 (&positions)[3], bool pieces, i64 lanes)
       : pieces_(pieces),
         lanes_(lanes),
         vectors_(positions[2] > kMostLines * lanes ? kLineVectors : 1),
-        blocks_(positions[0] * (positions[1] / kMostLines + 1) * (positions[2] / lanes + 1)) {}
-  explicit operator bool() const { return static_cast<bool>(blocks_); }
-  const LineBlock* begin() const { return blocks_.get(); }
-  const LineBlock* end() const { return blocks_.get() + count_; }
+        most_(positions[0] * (positions[1] / kMostLines + 1) * (positions[2] / lanes + 1)) {}
+  i64 most() const { return most_; }
 
   // From one line to the next that lies under it, and how much of a direction has to be there to be read.
   i64 piece() const { return vectors_ * lanes_; }
@@ -32,28 +30,29 @@ class LineBlocks {
     return pieces_ ? (columns + piece() - 1) / piece() * piece() : columns > lanes_ ? columns : lanes_;
   }
 
-  // `chunks_of(sheet)`: the taps that meet one, in the first direction.
+  // Writes the blocks of so many positions from `to` on, and returns where they end. `chunks_of(sheet)`: the taps that meet one,
+  // in the first direction.
   template <class F>
-  void cut(const i64 (&positions)[3], F chunks_of) {
-    count_ = 0;
+  LineBlock* cut(const i64 (&positions)[3], F chunks_of, LineBlock* to) const {
     for (i64 sheet = 0; sheet < positions[0]; ++sheet) {
       const Chunks chunks = chunks_of(sheet);
-      if (pieces_) add_pieces(sheet, positions[2], chunks);
-      else add_lines(sheet, positions[1], positions[2], chunks);
+      to = pieces_ ? add_pieces(sheet, positions[2], chunks, to) : add_lines(sheet, positions[1], positions[2], chunks, to);
     }
+    return to;
   }
 
  private:
-  void add_pieces(i64 sheet, i64 columns, const Chunks& chunks) {
+  LineBlock* add_pieces(i64 sheet, i64 columns, const Chunks& chunks, LineBlock* to) const {
     for (i64 at = 0; at < columns; at += kMostLines * piece()) {
       const i64 left = columns - at, kept = left < kMostLines * piece() ? left : kMostLines * piece();
-      blocks_.get()[count_++] = {{sheet, 0, at}, (kept + piece() - 1) / piece(), vectors_, lanes_, kept, chunks};
+      *to++ = {{sheet, 0, at}, (kept + piece() - 1) / piece(), vectors_, lanes_, kept, chunks};
     }
+    return to;
   }
 
   // As many lines in each block, whole vectors: the last of each go back over their neighbours. A line of less than a vector is
   // reached over.
-  void add_lines(i64 sheet, i64 lines, i64 columns, const Chunks& chunks) {
+  LineBlock* add_lines(i64 sheet, i64 lines, i64 columns, const Chunks& chunks, LineBlock* to) const {
     const i64 blocks = (lines + kMostLines - 1) / kMostLines, height = (lines + blocks - 1) / blocks;
     const i64 last = columns > lanes_ ? columns - lanes_ : 0;
     for (i64 block = 0; block < blocks; ++block) {
@@ -63,14 +62,14 @@ class LineBlocks {
         const i64 apart = vectors == 2 && last - first < lanes_ ? last - first : lanes_;
         const i64 end = first + (vectors - 1) * apart + lanes_;
         at = end < columns ? end : columns;
-        blocks_.get()[count_++] = {{sheet, line, first}, height, vectors, apart, at - first, chunks};
+        *to++ = {{sheet, line, first}, height, vectors, apart, at - first, chunks};
       }
     }
+    return to;
   }
 
   bool pieces_;
-  i64 lanes_, vectors_, count_ = 0;
-  Buffer<LineBlock> blocks_;
+  i64 lanes_, vectors_, most_;
 };
 
 // Whether all weights of some wires are numbers, and not infinite: then those that meet zeros around a sample add nothing.
@@ -101,37 +100,35 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
   const Packed<S> packed(given, weight, threads);
   if (!packed) return CV_NO_MEMORY;
   const cv_problem& p = packed.problem();
-  const auto along = [&](int d) { return Direction(p.axes[d], back, 0, true); };
-  const Direction directions[3] = {along(0), along(1), along(2)};
+  const LineMap<T> map(p, back, read_channels, kBlock);
   const Wires wires(p, back);
-  if (!directions[0] || !directions[1] || !directions[2] || !wires) return CV_NO_MEMORY;
-  const Reach reach[3] = {reach_of(directions[0]), reach_of(directions[1]), reach_of(directions[2])};
-  const LineParts parts = line_parts<T>(read_channels, directions, reach, kBlock, p.way & CV_IN_SLABS);
+  if (!map || !wires) return CV_NO_MEMORY;
+  const Direction(&directions)[3] = map.directions;
+  const LineParts& parts = map.parts;
   const i64(&most)[3] = parts.positions;
-  const bool pieces = in_pieces(parts);
-  const i64 lanes = line_lanes<T>(most[2]);
-  const LineBlocks shape(most, pieces, lanes);
-  const i64 room[3] = {most[0], most[1], shape.room(most[2])};
-  const Planes planes(read_channels, sizes, from.strides, reach, most, room, V);
+  const bool pieces = map.pieces;
+  const i64 lanes = map.lanes;
+  const LineBlocks blocks(most, pieces, lanes);
+  const i64 room[3] = {most[0], most[1], blocks.room(most[2])};
+  const Planes planes(read_channels, sizes, from.strides, map.reach, most, room, V);
   const LineTaps taps(directions, planes, pieces ? 1 : kMostChunk);
   const i64 count = wires.end(write_channels - 1), own = planes.values() + kBlock;
   Buffer<i64> wire_from(count);
   Buffer<T> scratches(own * threads);
-  Buffer<bool> failed(threads), odd(threads);
-  if (!shape || !taps || !wire_from || !scratches || !failed || !odd) return CV_NO_MEMORY;
+  Buffer<LineBlock> all_blocks(blocks.most() * threads);
+  Buffer<bool> odd(threads);
+  if (!taps || !wire_from || !scratches || !all_blocks || !odd) return CV_NO_MEMORY;
   for (i64 wire = 0; wire < count; ++wire) wire_from.get()[wire] = wires.channel(wire) * planes.channel();
-  for (int worker = 0; worker < threads; ++worker) failed.get()[worker] = odd.get()[worker] = false;
+  for (int worker = 0; worker < threads; ++worker) odd.get()[worker] = false;
 
-  const i64 pitch = pieces ? shape.piece() : planes.pitch(), step = directions[2].phase(0).step * to.strides[4];
-  const i64 line_step = pieces ? shape.piece() * step : directions[1].phase(0).step * to.strides[3];
+  const i64 pitch = pieces ? blocks.piece() : planes.pitch(), step = directions[2].phase(0).step * to.strides[4];
+  const i64 line_step = pieces ? blocks.piece() * step : directions[1].phase(0).step * to.strides[3];
   const i64 samples = p.batch * parts.all();
-  const bool uneven = (samples + threads - 1) / threads * threads * 4 > samples * 5;
-  const i64 shares = !uneven ? 1 : threads < write_channels ? threads : write_channels;  // of the channels
+  const i64 shares = parts_of_each(samples, write_channels, threads);  // of the channels
   parallel(threads, [&](int worker, int workers) {
     odd.get()[worker] = !are_finite(p, packed.weight(), wires, share(count, worker, workers));
-    LineBlocks blocks(most, pieces, lanes);
-    if (!blocks) failed.get()[worker] = true;
-    if (!blocks || odd.get()[worker]) return;
+    if (odd.get()[worker]) return;
+    LineBlock* const own_blocks = all_blocks.get() + blocks.most() * worker;
     T *const near = scratches.get() + own * worker, *const apart = near + planes.values();
 
     // What a block of a channel reads, computed and put into its place.
@@ -159,11 +156,12 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
         }
       multiply_lines<T>(lanes, block.vectors, block.lines, lines);
       for (i64 line = 0; line < block.lines; ++line) {
-        const i64 left = pieces ? block.columns - line * width : width, kept = left < block.columns ? left : block.columns;
+        const i64 left = pieces ? block.columns - line * width : block.columns, kept = left < width ? left : width;
         const T* const computed = apart + line * width;
-        if (step == 1) narrow_row(computed, kept < width ? kept : width, out + line * line_step);
+        S* const to_line = out + line * line_step;
+        if (step == 1) narrow_row(computed, kept, to_line);
         else
-          for (i64 i = 0; i < kept && i < width; ++i) out[line * line_step + i * step] = narrow<S>(computed[i]);
+          for (i64 i = 0; i < kept; ++i) to_line[i * step] = narrow<S>(computed[i]);
       }
     };
 
@@ -186,24 +184,24 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
           if (n[d] <= 0) return;
           place += (phase[d]->first + begin[d] * phase[d]->step) * to.strides[2 + d];
         }
-        blocks.cut(n, [&](i64 sheet) { return taps.meeting(taps.of(k0, k1, k2), *phase[0], begin[0] + sheet, sizes[0]); });
+        const auto chunks_of = [&](i64 sheet) {
+          return taps.meeting(taps.of(k0, k1, k2), *phase[0], begin[0] + sheet, sizes[0]);
+        };
+        const LineBlock* const end = blocks.cut(n, chunks_of, own_blocks);
         for (i64 row = rows.begin; row < rows.end; ++row) {
           next.step();
-          for (const LineBlock& block : blocks) {
+          for (const LineBlock* block = own_blocks; block < end; ++block) {
             i64 at = place + row * to.strides[1];
-            for (int d = 0; d < 3; ++d) at += block.q[d] * phase[d]->step * to.strides[2 + d];
-            write(row, block, static_cast<S*>(to.data) + at);
+            for (int d = 0; d < 3; ++d) at += block->q[d] * phase[d]->step * to.strides[2 + d];
+            write(row, *block, static_cast<S*>(to.data) + at);
           }
         }
       });
     }
   });
-  int status = CV_OK;
-  for (int worker = 0; worker < threads; ++worker) {
+  for (int worker = 0; worker < threads; ++worker)
     if (odd.get()[worker]) return kNotFinite;
-    if (failed.get()[worker]) status = CV_NO_MEMORY;
-  }
-  return status;
+  return CV_OK;
 }
 
 }  // namespace cv::CV_ISA

@@ -17,9 +17,8 @@ template <class T>
 bool by_samples(const cv_problem& p, i64 lanes, int threads) {
   const i64 blocks = (lanes + Lanes<T>::kMost - 1) / Lanes<T>::kMost;
   const i64 weights = kernels_of(p) * taps_of(p) * p.out_channels * p.classes[0].inputs * sizeof(T);
-  const auto uneven = [&](i64 count) { return (count + threads - 1) / threads * threads * 4 > count * 5; };
-  if (uneven(p.in_channels)) return blocks >= threads || p.in_channels < blocks;
-  return !uneven(blocks) && weights <= kSmallWeights;
+  if (is_uneven(p.in_channels, threads)) return blocks >= threads || p.in_channels < blocks;
+  return !is_uneven(blocks, threads) && weights <= kSmallWeights;
 }
 
 template <class S>

@@ -31,9 +31,6 @@ struct LineParts {
   }
 };
 
-// Whether lines are pieces of the last direction, because there is but one of each phase.
-inline bool in_pieces(const LineParts& parts) { return parts.count[1] == 1; }
-
 // Lanes of the vectors that suit so many columns.
 template <class T>
 i64 line_lanes(i64 columns) {
@@ -126,6 +123,29 @@ LineParts line_parts(i64 channels, const Direction (&directions)[3], const Reach
   }
   return parts;
 }
+
+// What both kinds of maps begin with: directions without runs, what each reads, and parts that planes of so many channels stay
+// near in.
+template <class T>
+class LineMap {
+ public:
+  LineMap(const cv_problem& p, bool back, i64 channels, i64 least_columns)
+      : directions{Direction(p.axes[0], back, 0, true), Direction(p.axes[1], back, 0, true),
+                   Direction(p.axes[2], back, 0, true)} {
+    if (!*this) return;
+    for (int d = 0; d < 3; ++d) reach[d] = reach_of(directions[d]);
+    parts = line_parts<T>(channels, directions, reach, least_columns, p.way & CV_IN_SLABS);
+    pieces = parts.count[1] == 1;
+    lanes = line_lanes<T>(parts.positions[2]);
+  }
+  explicit operator bool() const { return directions[0] && directions[1] && directions[2]; }
+
+  const Direction directions[3];
+  Reach reach[3];
+  LineParts parts;
+  bool pieces;  // lines are pieces of the last direction, because there is but one of each phase
+  i64 lanes;
+};
 
 template <class F>
 void each_phase(const Direction (&d)[3], F body) {

@@ -21,16 +21,15 @@ template <class S>
 int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;
   constexpr i64 V = Lanes<T>::kVector;
-  const auto along = [&](int d) { return Direction(p.axes[d], false, 0, true); };
-  const Direction directions[3] = {along(0), along(1), along(2)};
+  const LineMap<T> map(p, false, p.in_channels + p.out_channels, kMostLines * V);
   const Wires wires(p, false);
-  if (!directions[0] || !directions[1] || !directions[2] || !wires) return CV_NO_MEMORY;
-  const Reach reach[3] = {reach_of(directions[0]), reach_of(directions[1]), reach_of(directions[2])};
+  if (!map || !wires) return CV_NO_MEMORY;
+  const Direction(&directions)[3] = map.directions;
+  const LineParts& parts = map.parts;
+  const bool pieces = map.pieces;
   const auto itself = [&](int d) { return Reach{directions[d].phase(0).step, 0, 0}; };
   const Reach g_reach[3] = {itself(0), itself(1), itself(2)};
-  const LineParts parts = line_parts<T>(p.in_channels + p.out_channels, directions, reach, kMostLines * V, p.way & CV_IN_SLABS);
-  const bool pieces = in_pieces(parts);
-  const i64 lanes = line_lanes<T>(parts.positions[2]), vectors = (parts.positions[2] + lanes - 1) / lanes;
+  const i64 lanes = map.lanes, vectors = (parts.positions[2] + lanes - 1) / lanes;
   const i64 block = line_block(pieces ? vectors : parts.positions[1]);
   const auto blocks_of = [&](i64 count) { return (count + block - 1) / block * block; };
   // whole blocks and vectors, of which what is past the positions is zero in the gradient
@@ -38,14 +37,13 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
   const i64 room[3] = {parts.positions[0], pieces ? 1 : lines, (pieces ? lines : vectors) * lanes};
   const i64 sizes[3] = {p.axes[0].size, p.axes[1].size, p.axes[2].size};
   const i64 g_sizes[3] = {p.axes[0].output, p.axes[1].output, p.axes[2].output};
-  const Planes x_planes(p.in_channels, sizes, input.strides, reach, parts.positions, room, V);
+  const Planes x_planes(p.in_channels, sizes, input.strides, map.reach, parts.positions, room, V);
   const Planes g_planes(p.out_channels, g_sizes, grad_output.strides, g_reach, parts.positions, room, V);
   const LineTaps taps(directions, x_planes, pieces ? 1 : kMostChunk);
   const i64 samples = p.batch * parts.all(), count = wires.end(p.out_channels - 1), weights = count * taps.taps();
   const i64 fit = weights * kGroups * static_cast<i64>(sizeof(T)) <= kGroupSums ? kGroups : 1,
             groups = samples < fit ? samples : fit;
-  const bool uneven = groups < threads || groups % threads * 5 > groups;
-  const i64 shares = !uneven ? 1 : threads < p.out_channels ? threads : p.out_channels;  // of the channels
+  const i64 shares = parts_of_each(groups, p.out_channels, threads);  // of the channels
   const i64 own = x_planes.values() + g_planes.values();
   Buffer<T> scratches(own * threads), sums(weights * groups);
   if (!taps || !scratches || !sums) return CV_NO_MEMORY;

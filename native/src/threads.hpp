@@ -25,4 +25,12 @@ inline Range share(std::int64_t count, int worker, int workers) {
   return {count * worker / workers, count * (worker + 1) / workers};
 }
 
+// Whether some workers would wait for others for more than a fifth of the time.
+inline bool is_uneven(std::int64_t count, int workers) { return (count + workers - 1) / workers * workers * 4 > count * 5; }
+
+// In how many parts each of `count` things is best cut, of no more than `most`, so that all workers have as much.
+inline std::int64_t parts_of_each(std::int64_t count, std::int64_t most, int workers) {
+  return !is_uneven(count, workers) ? 1 : workers < most ? workers : most;
+}
+
 }  // namespace cv
