@@ -4,8 +4,6 @@
 // zeros: right unless a number is infinite or none; then the problem is computed another way.
 #pragma once
 
-#include <optional>
-
 #include "lines_kernel.hpp"
 #include "maps.hpp"
 #include "packed.hpp"
@@ -161,30 +159,37 @@ class LineTaps {
       : most_(most),
         phases1_(d[1].phases()),
         phases2_(d[2].phases()),
+        taps_(all_taps(d[0]) * all_taps(d[1]) * all_taps(d[2])),
         chunks_(d[0].phases() * phases1_ * phases2_),
-        order_(longest(d[1])) {
-    i64 taps = 1;
-    for (const Direction& direction : d) {
-      i64 all = 0;
-      for (i64 k = 0; k < direction.phases(); ++k) all += direction.phase(k).taps;
-      taps *= all;
-    }
-    taps_ = taps;
-    from_.emplace(taps);
-    number_.emplace(taps);
-    weight_.emplace(kMostChunk * taps);
+        order_(all_taps(d[1])),
+        columns_(all_taps(d[1])),
+        from_(taps_),
+        weight_(kMostChunk * taps_),
+        number_(taps_) {
     if (!*this) return;
     i64 at = 0, number = 0;
     Chunks* chunks = chunks_.get();
     each_phase(d, [&](i64 k0, i64 k1, i64 k2) {
+      const Phase &p0 = d[0].phase(k0), &p1 = d[1].phase(k1), &p2 = d[2].phase(k2);
+      const i64 count = find_columns(p1);
       for (int taps = 1; taps <= kMostChunk; chunks->end[taps++ - 1] = at) {
         chunks->begin[taps - 1] = at;
-        add(d[0].phase(k0), d[1].phase(k1), d[2].phase(k2), planes, taps, at, number);
+        for (i64 a = 0; a < p0.taps; ++a)
+          for (i64 c = 0; c < p2.taps; ++c)
+            for (i64 k = 0; k < count; ++k) {
+              const Column& column = columns_.get()[k];
+              if (column.length != taps) continue;
+              from_.get()[at] = planes.at(p0.from[a], p1.from[column.taps[0]], p2.from[c]);
+              for (i64 m = 0; m < taps; ++m)
+                weight_.get()[at * kMostChunk + m] = p0.weight[a] + p1.weight[column.taps[m]] + p2.weight[c];
+              number_.get()[at++] = number;
+              number += taps;
+            }
       }
       ++chunks;
     });
   }
-  explicit operator bool() const { return chunks_ && order_ && *from_ && *weight_ && *number_; }
+  explicit operator bool() const { return chunks_ && order_ && columns_ && from_ && weight_ && number_; }
 
   i64 taps() const { return taps_; }  // of all phases
   const Chunks& of(i64 k0, i64 k1, i64 k2) const { return chunks_.get()[(k0 * phases1_ + k1) * phases2_ + k2]; }
@@ -204,54 +209,47 @@ class LineTaps {
     }
     return met;
   }
-  const i64* from() const { return from_->get(); }
-  const i64* weight() const { return weight_->get(); }
-  i64 number(i64 chunk) const { return number_->get()[chunk]; }  // of its first tap, among those of all phases
+  const i64* from() const { return from_.get(); }
+  const i64* weight() const { return weight_.get(); }
+  i64 number(i64 chunk) const { return number_.get()[chunk]; }  // of its first tap, among those of all phases
 
  private:
-  static i64 longest(const Direction& direction) {
-    i64 most = 0;
-    for (i64 k = 0; k < direction.phases(); ++k) most = direction.phase(k).taps > most ? direction.phase(k).taps : most;
-    return most;
+  // Taps that read neighbouring lines of one plane.
+  struct Column {
+    const i64* taps;
+    i64 length;
+  };
+
+  static i64 all_taps(const Direction& direction) {
+    i64 all = 0;
+    for (i64 k = 0; k < direction.phases(); ++k) all += direction.phase(k).taps;
+    return all;
   }
 
-  void add(const Phase& p0, const Phase& p1, const Phase& p2, const Planes& planes, int taps, i64& at, i64& number) {
-    for (i64 a = 0; a < p0.taps; ++a)
-      for (i64 c = 0; c < p2.taps; ++c)
-        columns(p1, [&](const i64* column, i64 length) {
-          if (length != taps) return;
-          from_->get()[at] = planes.at(p0.from[a], p1.from[column[0]], p2.from[c]);
-          for (i64 m = 0; m < length; ++m)
-            weight_->get()[at * kMostChunk + m] = p0.weight[a] + p1.weight[column[m]] + p2.weight[c];
-          number_->get()[at++] = number;
-          number += length;
-        });
-  }
-
-  // Calls body(taps, length) for runs of taps that read neighbouring lines of one plane.
-  template <class F>
-  void columns(const Phase& phase, F body) {
-    i64 *const order = order_.get(), n = phase.taps, count = 0;
+  i64 find_columns(const Phase& phase) {
+    i64 *const order = order_.get(), n = phase.taps, sorted = 0, count = 0;
     const bool back = n > 1 && phase.from[1] < phase.from[0];
     for (i64 plane = 0; plane < phase.across; ++plane)
       for (i64 i = 0; i < n; ++i) {
         const i64 tap = back ? n - 1 - i : i;
-        if (phase.from[tap] - floor_div(phase.from[tap], phase.across) * phase.across == plane) order[count++] = tap;
+        if (phase.from[tap] - floor_div(phase.from[tap], phase.across) * phase.across == plane) order[sorted++] = tap;
       }
     for (i64 begin = 0, end; begin < n; begin = end) {
       for (end = begin + 1; end < n && phase.from[order[end]] == phase.from[order[end - 1]] + phase.across;) ++end;
       const i64 pieces = (end - begin + most_ - 1) / most_;
       for (i64 piece = 0; piece < pieces; ++piece) {
         const i64 first = begin + (end - begin) * piece / pieces;
-        body(order + first, begin + (end - begin) * (piece + 1) / pieces - first);
+        columns_.get()[count++] = {order + first, begin + (end - begin) * (piece + 1) / pieces - first};
       }
     }
+    return count;
   }
 
-  i64 most_, phases1_, phases2_, taps_ = 0;
+  i64 most_, phases1_, phases2_, taps_;
   Buffer<Chunks> chunks_;
   Buffer<i64> order_;
-  std::optional<Buffer<i64>> from_, weight_, number_;
+  Buffer<Column> columns_;
+  Buffer<i64> from_, weight_, number_;
 };
 
 }  // namespace cv::CV_ISA
