@@ -16,28 +16,30 @@ class Packed {
  public:
   Packed(const cv_problem& p, const void* weight, int threads)
       : problem_(p),
-        wires_(p, false),
         rows_(kIsHalf<S> ? p.out_channels : 0),
         copy_(kIsHalf<S> ? count_of_edges(p) * kernels_of(p) * taps_of(p) : 0) {
-    if (!*this) return;
+    if (!rows_ || !copy_) return;
     if constexpr (kIsHalf<S>) {
+      const Wires wires(p, false);
+      if (!wires) return;
       problem_.rows = rows_.get();
       problem_.input_step = kernels_of(p) * taps_of(p);
       i64 step = 1;
       for (int d = 2; d >= 0; step *= p.axes[d--].kernel) problem_.axes[d].tap_step = step;
       for (int d = 2; d >= 0; step *= p.axes[d--].tile) problem_.axes[d].tile_step = step;
-      for (i64 o = 0; o < p.out_channels; ++o) rows_.get()[o] = wires_.begin(o) * problem_.input_step;
+      for (i64 o = 0; o < p.out_channels; ++o) rows_.get()[o] = wires.begin(o) * problem_.input_step;
       parallel(threads, [&](int worker, int workers) {
-        const Range mine = share(wires_.end(p.out_channels - 1), worker, workers);
+        const Range mine = share(wires.end(p.out_channels - 1), worker, workers);
         for (i64 wire = mine.begin; wire < mine.end; ++wire)
-          copy(p, static_cast<const S*>(weight) + wires_.weight(wire), copy_.get() + wire * problem_.input_step);
+          copy(p, static_cast<const S*>(weight) + wires.weight(wire), copy_.get() + wire * problem_.input_step);
       });
       weight_ = copy_.get();
     } else {
       weight_ = static_cast<const T*>(weight);
     }
+    ready_ = true;
   }
-  explicit operator bool() const { return wires_ && rows_ && copy_; }
+  explicit operator bool() const { return ready_; }
   const cv_problem& problem() const { return problem_; }
   const T* weight() const { return weight_; }
 
@@ -55,10 +57,10 @@ class Packed {
   }
 
   cv_problem problem_;
-  Wires wires_;
   Buffer<i64> rows_;
   Buffer<T> copy_;
   const T* weight_ = nullptr;
+  bool ready_ = false;
 };
 
 }  // namespace cv::CV_ISA
