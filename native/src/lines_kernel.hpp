@@ -137,7 +137,7 @@ template <class T, int V, int Count, class Vec>
 }
 
 template <class T, int V, int R, int N, int M>
-void sum_lines(const LineSums<T>& area) {
+void sum_products(const LineSums<T>& area) {
   using Vec = typename Vector<T, V>::type;
   Vec sum[N][M];
   for (int n = 0; n < N; ++n)
@@ -171,31 +171,31 @@ void sum_lines(const LineSums<T>& area) {
 constexpr int kLineBlocks[] = {8, 7, 6, 4, 2};
 
 template <class T, int V, int R>
-void sum_lines(i64 chunks, i64 taps, const LineSums<T>& area) {
+void sum_products(i64 chunks, i64 taps, const LineSums<T>& area) {
   switch (taps) {
-    case 1: return chunks == 1 ? sum_lines<T, V, R, 1, 1>(area) : sum_lines<T, V, R, kChunksOf[1], 1>(area);
-    case 2: return chunks == 1 ? sum_lines<T, V, R, 1, 2>(area) : sum_lines<T, V, R, kChunksOf[2], 2>(area);
-    case 3: return chunks == 1 ? sum_lines<T, V, R, 1, 3>(area) : sum_lines<T, V, R, kChunksOf[3], 3>(area);
-    case 4: return chunks == 1 ? sum_lines<T, V, R, 1, 4>(area) : sum_lines<T, V, R, kChunksOf[4], 4>(area);
+    case 1: return chunks == 1 ? sum_products<T, V, R, 1, 1>(area) : sum_products<T, V, R, kChunksOf[1], 1>(area);
+    case 2: return chunks == 1 ? sum_products<T, V, R, 1, 2>(area) : sum_products<T, V, R, kChunksOf[2], 2>(area);
+    case 3: return chunks == 1 ? sum_products<T, V, R, 1, 3>(area) : sum_products<T, V, R, kChunksOf[3], 3>(area);
+    case 4: return chunks == 1 ? sum_products<T, V, R, 1, 4>(area) : sum_products<T, V, R, kChunksOf[4], 4>(area);
   }
 }
 
 template <class T, int V>
-void sum_lines(i64 block, i64 chunks, i64 taps, const LineSums<T>& area) {
+void sum_products(i64 block, i64 chunks, i64 taps, const LineSums<T>& area) {
   switch (block) {
-    case 8: return sum_lines<T, V, 8>(chunks, taps, area);
-    case 7: return sum_lines<T, V, 7>(chunks, taps, area);
-    case 6: return sum_lines<T, V, 6>(chunks, taps, area);
-    case 4: return sum_lines<T, V, 4>(chunks, taps, area);
-    case 2: return sum_lines<T, V, 2>(chunks, taps, area);
+    case 8: return sum_products<T, V, 8>(chunks, taps, area);
+    case 7: return sum_products<T, V, 7>(chunks, taps, area);
+    case 6: return sum_products<T, V, 6>(chunks, taps, area);
+    case 4: return sum_products<T, V, 4>(chunks, taps, area);
+    case 2: return sum_products<T, V, 2>(chunks, taps, area);
   }
 }
 
 // Sums of one chunk, or of kChunksOf[taps] of them.
 template <class T>
-void sum_lines(i64 lanes, i64 block, i64 chunks, i64 taps, const LineSums<T>& area) {
-  if (lanes == Lanes<T>::kVector) sum_lines<T, Lanes<T>::kVector>(block, chunks, taps, area);
-  else sum_lines<T, Lanes<T>::kLeast>(block, chunks, taps, area);
+void sum_products(i64 lanes, i64 block, i64 chunks, i64 taps, const LineSums<T>& area) {
+  if (lanes == Lanes<T>::kVector) sum_products<T, Lanes<T>::kVector>(block, chunks, taps, area);
+  else sum_products<T, Lanes<T>::kLeast>(block, chunks, taps, area);
 }
 
 }  // namespace cv::CV_ISA

@@ -87,7 +87,7 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
               left -= together;
               area.from = from;
               area.sums = found;
-              sum_lines<T>(lanes, block, together, n, area);
+              sum_products<T>(lanes, block, together, n, area);
               for (i64 k = 0; k < together; ++k)
                 for (int m = 0; m < n; ++m) to[k][m] += found[k * n + m];
             }
