@@ -66,6 +66,12 @@ bool lines_hold_little(const cv_problem& p, bool back, i64 channels) {
   return count_of_edges(p) <= kEdges && phases <= kPhases && part <= allowed;
 }
 
+// Whether a column of the kernel has so many taps that read neighbouring lines.
+inline bool taps_share_lines(const cv_problem& p, i64 taps) {
+  const cv_axis& lines = p.axes[1];
+  return lines.output > 1 && lines.kernel >= taps && lines.stride * lines.tile == 1 && lines.dilation * lines.dilation == 1;
+}
+
 // Positions and samples that share a weight.
 inline i64 uses_of_weights(const cv_problem& p) { return outputs_of(p) / kernels_of(p) * p.batch; }
 
@@ -74,13 +80,10 @@ inline i64 uses_of_weights(const cv_problem& p) { return outputs_of(p) / kernels
 template <class T>
 bool goes_along_lines(const cv_problem& p, bool back) {
   if (!lines_hold_little<T>(p, back, back ? p.out_channels : p.in_channels)) return false;
-  const cv_axis& lines = p.axes[1];
   const i64 apart = phases_in(p.axes[2], back);  // results of a line, which then are written one by one
   if (are_small(p)) return lines_fill<T>(p, back, 60) && (p.axes[2].tile == 1 || p.batch < 16);
   if (uses_of_weights(p) < 64 || !lines_fill<T>(p, back, 80)) return false;
-  const bool columns =
-      lines.output > 1 && lines.kernel > 1 && lines.dilation * lines.dilation == 1 && lines.tile * lines.stride == 1;
-  return p.batch <= 2 || (apart == 1 && (most_outputs(p) <= 32 || (columns && p.batch < 16)));
+  return p.batch <= 2 || (apart == 1 && (most_outputs(p) <= 32 || (taps_share_lines(p, 2) && p.batch < 16)));
 }
 
 // grad_weight: there, samples side by side let several outputs share what is read.
@@ -89,13 +92,10 @@ bool sums_along_lines(const cv_problem& p) {
   const i64 weights = count_of_edges(p) * kernels_of(p) * taps_of(p);
   if (!lines_hold_little<T>(p, false, p.in_channels + p.out_channels) || weights * static_cast<i64>(sizeof(T)) > kGroupSums)
     return false;
-  const cv_axis& lines = p.axes[1];
-  const i64 of_plane = positions_in(lines, false) * positions_in(p.axes[2], false) / Lanes<T>::kVector;
-  const bool columns =
-      lines.output > 1 && lines.kernel > 2 && lines.stride * lines.tile == 1 && lines.dilation * lines.dilation == 1;
+  const i64 of_plane = positions_in(p.axes[1], false) * positions_in(p.axes[2], false) / Lanes<T>::kVector;
   if (count_of_edges(p) <= 2 * p.in_channels) return lines_fill<T>(p, false, 60);
   if (lanes_of<T>(p.batch) >= 2 * p.batch) return lines_fill<T>(p, false, 60) && uses_of_weights(p) >= 64;
-  return lines_fill<T>(p, false, 85) && columns && of_plane >= 40 && p.batch >= 16;
+  return lines_fill<T>(p, false, 85) && taps_share_lines(p, 3) && of_plane >= 40 && p.batch >= 16;
 }
 
 // Cut so that planes of so many channels stay near.

@@ -179,6 +179,7 @@ class Planes {
   static Vec even_lanes(const Vec& first, const Vec& second, std::index_sequence<L...>) {
     return __builtin_shufflevector(first, second, (2 * static_cast<int>(L))...);
   }
+
   i64 channels_, channel_stride_, channel_, body_, sheet_, pitch_;
   i64 size_[3], stride_[3], filled_[3], length_[3];
   Reach reach_[3];

@@ -56,11 +56,12 @@ def caveat(map: Map, problem: Problem) -> str | None:
 
 def work(map: Map, problem: Problem) -> Work:
     """Along the lines of samples, or with samples, rounded up to whole vectors and turned to lie innermost; these in slabs."""
-    way, blocks = _way(map, problem), problem.wiring.bicliques()
-    outputs = problem.wiring.n_edges / max(sum(each.inputs.size for each in blocks), 1)  # of a block
-    readers = problem.wiring.n_edges / problem.wiring.in_channels
+    way = _way(map, problem)
     if way == LINES:
         return _along_lines(map, problem)
+    blocks = problem.wiring.bicliques()
+    outputs = problem.wiring.n_edges / max(sum(each.inputs.size for each in blocks), 1)  # of a block
+    readers = problem.wiring.n_edges / problem.wiring.in_channels
     lanes = -(-problem.batch // LANES) * LANES
     samples = max(problem.batch, 1)
     rounded = lanes / samples
