@@ -1,6 +1,6 @@
 // The page: one layer and one selection, seen by five views; and the tour, which brings its own layers.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { changed, edited, type Geometry } from "./change";
 import { Controls } from "./controls";
 import { count, flat, place, type Three } from "./conv";
@@ -86,7 +86,8 @@ export function App({ content }: { content: Content }) {
     document.documentElement.dataset.theme = theme;
     document.documentElement.dataset.large = String(large);
   }, [theme, large]);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // at once and not after the next paint: of two quick keys the second has to find the step that the first went to
     const key = (event: KeyboardEvent) => {
       const writing = (event.target as HTMLElement).matches?.("input, select");
       if (writing && !event.key.startsWith("Page")) return; // a clicker works wherever one has been
