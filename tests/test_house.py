@@ -16,7 +16,7 @@ FLOORS = [  # from the ground up: a floor imports itself and what lies below
     {"_planner"},
     {"_maps"},
     {"_signal"},
-    {"functional", "grad", "matrix", "planning", "signal", "design"},
+    {"functional", "grad", "matrix", "planning", "signal", "design", "export"},
     {"nn"},
     {"_look", "models"},
     {"looking"},
@@ -71,7 +71,7 @@ def test_importing_is_light():
 
 def test_public_names_are_there_and_documented():
     assert (SOURCE / "py.typed").exists()
-    for module in (cv, cv.nn, cv.grad, cv.matrix, cv.models, cv.signal):
+    for module in (cv, cv.nn, cv.export, cv.grad, cv.matrix, cv.models, cv.signal):
         assert list(module.__all__) == sorted(module.__all__)
         for name in module.__all__:
             assert getattr(module, name).__doc__, f"{module.__name__}.{name} has no docstring"
@@ -83,13 +83,14 @@ def test_public_names_are_these():
               ("Conv", "ConvTranspose", "TiledConv", "TiledConvTranspose", "LocalConv", "LocalConvTranspose",
                "LazyLocalConv", "LazyLocalConvTranspose", "ChannelConv", "ChannelConvTranspose")]  # fmt: skip
     assert set(cv.nn.__all__) == {*layers, "Layer"}
+    assert cv.export.__all__ == ["aten"]
     assert set(cv.grad.__all__) == {f"conv{n}d_{of}" for n in (1, 2, 3) for of in ("input", "weight")}
     assert set(cv.matrix.__all__) == {"Tables", "col2im", "conv_matrix", "im2col", "tables"}
     assert set(cv.__all__) == {
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
         "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "Shapes", "Terms", "Trace", "View",
             "choose_method", "convolve",
-        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "grad", "look",
+        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "export", "grad", "look",
             "matrix", "memory_stats", "models",
         "nn", "shapes", "weighted_average",
     }  # fmt: skip

@@ -260,7 +260,9 @@ def test_the_tour_runs_in_the_lectures_order(opened, tmp_path):
     assert len(titles) == 22
     page.page.keyboard.press("PageUp")
     assert page.page.locator(".tour h2").inner_text() == "20. Which filter produced it?"
-    burst = "async (n) => { for (; n; n--) { dispatchEvent(new KeyboardEvent('keydown', { key: 'PageUp' })); await null } }"
+    burst = (
+        "async (n) => { for (; n; n--) { dispatchEvent(new KeyboardEvent('keydown', { key: 'PageUp' })); await null } }"
+    )
     page.page.evaluate(burst, 19)  # between two frames: a clicker loses none
     assert page.page.locator(".tour h2").inner_text() == "1. A plane's track"
     strided = opened(path, at="#stride")

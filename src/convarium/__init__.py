@@ -6,7 +6,7 @@ gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`
 :func:`convolve` and :func:`correlate` are for signals, NumPy in and out.
 """
 
-from . import grad, matrix, models, nn
+from . import export, grad, matrix, models, nn
 from ._native.memory import empty_cache, memory_stats
 from ._spec.channels import ChannelGraph
 from ._spec.stack import ChannelStack
@@ -41,6 +41,7 @@ __all__ = [
     "design_block",
     "empty_cache",
     "engines",
+    "export",
     "grad",
     "look",
     "matrix",

@@ -15,17 +15,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .._spec.channels import Indices
 from .._spec.geometry import output_size
 from .._spec.problem import Map, Problem, result_shape
-from .._spec.wiring import Wiring
 from .._spec.work import Work, first_touch
+from ._groups import Groups, groups_of, take
 
 SUMMARY = "torch's own convolution; a small tile as one strided call for each of its kernels"
 MOST_KERNELS = 16  # calls that a tile may be split into
@@ -45,7 +42,7 @@ def supports(map: Map, problem: Problem) -> str | None:
         return f"torch convolves in 1 to 3 dimensions, not {problem.ndim}"
     if (kernels := math.prod(problem.tile)) > MOST_KERNELS:
         return f"{kernels} kernels take turns, each a call of its own; the most is {MOST_KERNELS}"
-    if _groups(problem.wiring) is None:
+    if groups_of(problem.wiring) is None:
         return "no permutation of channels makes this graph groups"
     if max(math.prod(s) for s in (problem.input_shape, problem.weight_shape, problem.output_shape)) > LARGEST:
         return f"a tensor of more than {LARGEST} elements"
@@ -117,7 +114,7 @@ def grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
 
 def _forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
     channels = _groups_of(problem)
-    source, kernels = _take(input, 1, channels.inputs), _kernels(problem, channels, weight)
+    source, kernels = take(input, 1, channels.inputs), _kernels(problem, channels, weight)
 
     def convolve(call: _Call) -> Tensor:
         return torch.ops.aten.convolution(
@@ -127,16 +124,16 @@ def _forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
 
     calls = _calls(problem)
     if len(calls) == 1:
-        return _take(convolve(calls[0]), 1, channels.outputs_back)
+        return take(convolve(calls[0]), 1, channels.outputs_back)
     output = input.new_empty(problem.output_shape)
     for call in calls:
         output[call.positions] = convolve(call)
-    return _take(output, 1, channels.outputs_back)
+    return take(output, 1, channels.outputs_back)
 
 
 def _grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
     channels = _groups_of(problem)
-    gradient, kernels = _take(grad_output, 1, channels.outputs), _kernels(problem, channels, weight)
+    gradient, kernels = take(grad_output, 1, channels.outputs), _kernels(problem, channels, weight)
 
     def transpose(call: _Call) -> Tensor:
         shape = (problem.batch, problem.wiring.in_channels, *call.region_size)
@@ -148,16 +145,16 @@ def _grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor
 
     calls = _calls(problem)
     if len(calls) == 1 and calls[0].whole:
-        return _take(transpose(calls[0]), 1, channels.inputs_back)
+        return take(transpose(calls[0]), 1, channels.inputs_back)
     result = gradient.new_zeros(problem.input_shape)
     for call in calls:
         call.add_region(result, transpose(call))
-    return _take(result, 1, channels.inputs_back)
+    return take(result, 1, channels.inputs_back)
 
 
 def _grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
     channels = _groups_of(problem)
-    source, gradient = _take(input, 1, channels.inputs), _take(grad_output, 1, channels.outputs)
+    source, gradient = take(input, 1, channels.inputs), take(grad_output, 1, channels.outputs)
     parents = channels.parents
     result = input.new_empty(problem.wiring.out_channels, *problem.tile, parents, *problem.kernel_size)
     for call in _calls(problem):
@@ -170,7 +167,7 @@ def _grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor
         result[call.kernel] = part
     if problem.flip:
         result = result.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim)))
-    result = _take(result, 0, channels.outputs_back)
+    result = take(result, 0, channels.outputs_back)
     if problem.wiring.by_edge:
         result = result.movedim(1 + problem.ndim, 1).flatten(0, 1)
     return result.contiguous()
@@ -184,68 +181,17 @@ def _by_real_parts(map: Callable[[Problem, Tensor, Tensor], Tensor], problem: Pr
     return torch.complex(real, map(problem, a_real, b_imag) + map(problem, a_imag, b_real))
 
 
-_Order: TypeAlias = Tensor | int | None  # channels, one after the other; every so many of them; as they are
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Groups:
-    """Blocks of channels of which no two share an input, and their channels in that order."""
-
-    count: int
-    parents: int  # inputs of each
-    children: int  # outputs of each
-    inputs: _Order
-    outputs: _Order
-    inputs_back: _Order
-    outputs_back: _Order
-
-
-@lru_cache(maxsize=512)
-def _groups(wiring: Wiring) -> _Groups | None:
-    """The wiring as groups, up to a permutation of channels; None if it is none."""
-    classes = wiring.bicliques()
-    if len(classes) != 1:
-        return None
-    (blocks,) = classes
-    whole = blocks.inputs.size == wiring.in_channels and blocks.outputs.size == wiring.out_channels
-    if not whole or len(np.unique(blocks.inputs)) != blocks.inputs.size:
-        return None
-    inputs, outputs = (table.flatten() for table in (blocks.inputs, blocks.outputs))
-    return _Groups(
-        len(blocks.inputs), blocks.inputs.shape[1], blocks.outputs.shape[1],
-        *(_order(table) for table in (inputs, outputs, np.argsort(inputs), np.argsort(outputs))),
-    )  # fmt: skip
-
-
-def _order(table: Indices) -> _Order:
-    if (table == np.arange(table.size)).all():
-        return None
-    step = int(table[1] - table[0])
-    if step > 0 and table.size % step == 0 and (table == np.arange(table.size).reshape(-1, step).T.flatten()).all():
-        return step
-    return torch.from_numpy(table)
-
-
-def _groups_of(problem: Problem) -> _Groups:
-    groups = _groups(problem.wiring)
+def _groups_of(problem: Problem) -> Groups:
+    groups = groups_of(problem.wiring)
     assert groups is not None, "supports() was not asked"
     return groups
 
 
-def _take(tensor: Tensor, dim: int, order: _Order) -> Tensor:
-    """The channels in this order."""
-    if order is None:
-        return tensor
-    if isinstance(order, int):  # the same as below, and twice as fast
-        return tensor.unflatten(dim, (-1, order)).transpose(dim, dim + 1).flatten(dim, dim + 1)
-    return tensor.index_select(dim, order.to(tensor.device))
-
-
-def _kernels(problem: Problem, channels: _Groups, weight: Tensor) -> Tensor:
+def _kernels(problem: Problem, channels: Groups, weight: Tensor) -> Tensor:
     """``(O, *tile, I, *kernel)``, outputs in the order of their groups, taps as a correlation has them."""
     if problem.wiring.by_edge:
         weight = weight.unflatten(0, (-1, channels.parents)).movedim(1, 1 + problem.ndim)
-    weight = _take(weight, 0, channels.outputs)
+    weight = take(weight, 0, channels.outputs)
     return weight.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim))) if problem.flip else weight
 
 

@@ -29,7 +29,7 @@ from torch.utils.flop_counter import register_flop_formula
 from .._planner.run import run
 from .._spec.problem import MAPS, OPERANDS, Map, Problem, problem_of, result_shape
 from .._spec.wiring import parse_edges
-from . import batching
+from . import batching, decomposition
 from .bilinear import GIVES, TAKES, derivative, sizes
 
 NAMESPACE = "convarium"
@@ -48,9 +48,12 @@ _operators: dict[Map, Any] = {"forward": forward, "grad_input": grad_input, "gra
 
 
 def call(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
-    """The operator; or what it computes, at once, where PyTorch has nothing to record, to transform or to watch."""
+    """The operator; what it computes, at once, where PyTorch has nothing to record, to transform or to watch; or what it is
+    made of, in a program that leaves PyTorch."""
     if _are_alone(a, b):
         return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
+    if decomposition.is_wanted() and is_transformed():
+        return decomposition.DECOMPOSITIONS[map](a, b, sizes, *settings)
     return _operators[map](a, b, sizes, *settings)
 
 

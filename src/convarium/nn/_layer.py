@@ -221,6 +221,24 @@ class Layer(nn.Module):
 
         return untie(self, tile, input_size)
 
+    def tie(self) -> Layer:
+        """The layer of fewest kernels that computes the same function: what :meth:`untie` made, before it has learned.
+
+        Returns:
+            A new layer, shared where all kernels are equal, else tiled, with its own copies of the weights.
+
+        Raises:
+            ValueError: no kernel is another's equal, number for number; an untied bias counts as part of its kernel.
+
+        Examples:
+            >>> import convarium as cv
+            >>> cv.nn.Conv2d(3, 4, 3).untie(input_size=(8, 8)).tie()
+            Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1))
+        """
+        from .conversion import tie
+
+        return tie(self)
+
     def to_dense(self) -> Layer:
         """The layer without a channel graph that computes the same function: zeros where the graph has no edge.
 

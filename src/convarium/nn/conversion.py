@@ -1,4 +1,4 @@
-"""The same function in another form: shared to tiled to local, a graph layer to a dense one, and some edges of either."""
+"""The same function in another form: shared to tiled to local and back, a graph layer to a dense one, some edges of either."""
 
 from __future__ import annotations
 
@@ -39,6 +39,49 @@ def untie(layer: Layer, tile: Any, input_size: Any) -> Layer:
     if bias is not None and bias.ndim > 1 and not layer._transposed:
         bias = repeat_tile(bias, new.tile)
     return _filled(new, layer, repeat_tile(weight, new.tile), bias)
+
+
+def tie(layer: Layer) -> Layer:
+    """See :meth:`Layer.tie`."""
+    name = f"{type(layer).__name__}.tie"
+    if layer.tile is None:
+        raise ValueError(f"{name}: the layer has one kernel for all positions already")
+    weight, bias = layer.weight.detach(), layer.bias
+    bias_has_tile = bias is not None and bias.ndim > 1 and not layer._transposed
+    untied = [weight, bias.detach()] if bias is not None and bias_has_tile else [weight]
+    is_local = isinstance(layer, local._Local)
+    tile = tuple(_period(untied, dim, count, is_local) for dim, count in enumerate(layer.tile, start=1))
+    if tile == layer.tile:
+        raise ValueError(f"{name}: the layer's kernels differ, none of tile {layer.tile} can be left out")
+    weight, bias = _first(weight, tile), _first(bias, tile) if bias is not None and bias_has_tile else bias
+    form = f"{'Transpose' if layer._transposed else ''}{layer._n}d"
+    if any(count > 1 for count in tile):
+        kind = getattr(tiled, f"TiledConv{form}")
+        return _filled(_empty(layer, kind, tile=tile, channels=layer.channels), layer, weight, bias)
+    own = {}
+    if bias is not None and bias_has_tile:
+        bias, own = bias.flatten(), {"bias": True}
+    if layer.channels is None:
+        new = _empty(layer, getattr(shared, f"Conv{form}"), **own)
+    else:
+        new = getattr(channel, f"ChannelConv{form}")(layer.channels, **_arguments(layer) | own)
+    return _filled(new, layer, weight.flatten(0, layer._n), bias)
+
+
+def _period(untied: list[Tensor], dim: int, count: int, is_local: bool) -> int:
+    """The least number of kernels that, taking turns in this direction, are these; a tile has to be a multiple of it."""
+    for period in range(1, count):
+        if is_local or count % period == 0:
+            at = torch.arange(count) % period
+            if all(torch.equal(tensor, tensor.index_select(dim, at.to(tensor.device))) for tensor in untied):
+                return period
+    return count
+
+
+def _first(tensor: Tensor, tile: tuple[int, ...]) -> Tensor:
+    for dim, count in enumerate(tile, start=1):
+        tensor = tensor.narrow(dim, 0, count)
+    return tensor
 
 
 def to_dense(layer: Layer) -> Layer:

@@ -1,0 +1,391 @@
+"""The three maps in PyTorch's own operations, for programs that leave it: ONNX, and compilers that know ATen alone.
+
+Channels first: what a permutation makes groups of becomes groups, any other graph a dense convolution with zeros where it has
+no edge. Then positions, in one of two forms:
+
+    one convolution   shared kernels; a small tile too: ``l`` kernels that take turns are one convolution of ``l`` times the
+                      channels and the stride, whose kernels lie where their windows begin; its channels are then laid out
+                      as positions
+    products          local kernels and large tiles: windows are gathered by a table of places, and every kernel multiplies
+                      the windows that share it; an input gathers from the products, so that nothing is added in place
+
+The batch may be symbolic, and where kernels are shared the sizes too. As in any dense form, a NaN or infinity also meets the
+zeros: of padding, of a graph without the edge, of a tile's kernels beside each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+from .._engines._groups import Groups, groups_of, take
+from .._spec.geometry import Axis, Table
+from .._spec.problem import Map
+from .._spec.wiring import Wiring, parse_edges, parse_wiring
+
+MOST_KERNELS = 16  # of a tile that becomes one convolution
+MOST_ZEROS = 4  # times the products that the zeros beside its kernels may make of it
+
+
+def forward(input: Tensor, weight: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
+    wiring = _wiring("forward", input, weight, settings)
+    form = _Form.of(wiring, input.shape[2:], weight.shape[-len(sizes) :], sizes, settings)
+    signal, kernels = form.channels.inputs(input), form.channels.kernels(weight)
+    if form.is_one_convolution:
+        output = form.tiles_as_positions(form.convolve(signal, form.as_shared(kernels)))
+    else:
+        output = form.products_as_output(form.windows(signal) @ form.matrices(kernels).mT)
+    return form.channels.outputs_back(output)
+
+
+def grad_input(grad_output: Tensor, weight: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
+    wiring = _wiring("grad_input", grad_output, weight, settings)
+    form = _Form.of(wiring, sizes, weight.shape[-len(sizes) :], grad_output.shape[2:], settings)
+    gradient, kernels = form.channels.outputs(grad_output), form.channels.kernels(weight)
+    if form.is_one_convolution:
+        result = form.transpose(form.positions_as_tiles(gradient), form.as_shared(kernels))
+    else:
+        result = form.products_as_input(form.gradients(gradient) @ form.matrices(kernels))
+    return form.channels.inputs_back(result)
+
+
+def grad_weight(input: Tensor, grad_output: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
+    wiring = _wiring("grad_weight", input, grad_output, settings)
+    form = _Form.of(wiring, input.shape[2:], sizes, grad_output.shape[2:], settings)
+    signal, gradient = form.channels.inputs(input), form.channels.outputs(grad_output)
+    return form.channels.weight_back(form.products_as_kernels(form.gradients(gradient).mT @ form.windows(signal)))
+
+
+DECOMPOSITIONS: dict[Map, Callable[..., Tensor]] = {
+    "forward": forward, "grad_input": grad_input, "grad_weight": grad_weight,
+}  # fmt: skip
+
+_asked = False
+
+
+def is_wanted() -> bool:
+    """Whether what is traced now is to leave PyTorch."""
+    return _asked or torch.onnx.is_in_onnx_export()
+
+
+@contextlib.contextmanager
+def wanted() -> Iterator[None]:
+    global _asked
+    before, _asked = _asked, True
+    try:
+        yield
+    finally:
+        _asked = before
+
+
+def _wiring(map: Map, a: Tensor, b: Tensor, settings: Sequence[Any]) -> Wiring:
+    text = settings[4]
+    if a.is_complex():
+        raise TypeError(f"convarium::{map}: complex numbers do not leave PyTorch; convolve their real parts apart")
+    if not text.isdecimal():
+        return parse_edges(text)
+    rank = len(settings[0])
+    inputs = a.shape[1] if map != "grad_input" else b.shape[rank + 1] * int(text)
+    return parse_wiring(text, inputs, b.shape[0] if map != "grad_weight" else b.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """The channels as groups of neighbours: permuted where that is enough, else one group with zeros where there is no edge.
+
+    Kernels are then ``(O, *tile, I, *kernel)``: all outputs in the order of their groups, the inputs of one group.
+    """
+
+    wiring: Wiring
+    groups: Groups | None
+    n: int
+
+    @property
+    def count(self) -> int:
+        return 1 if self.groups is None else self.groups.count
+
+    def inputs(self, signal: Tensor) -> Tensor:
+        return signal if self.groups is None else take(signal, 1, self.groups.inputs)
+
+    def outputs(self, signal: Tensor) -> Tensor:
+        return signal if self.groups is None else take(signal, 1, self.groups.outputs)
+
+    def inputs_back(self, signal: Tensor) -> Tensor:
+        return signal if self.groups is None else take(signal, 1, self.groups.inputs_back)
+
+    def outputs_back(self, signal: Tensor) -> Tensor:
+        return signal if self.groups is None else take(signal, 1, self.groups.outputs_back)
+
+    def kernels(self, weight: Tensor) -> Tensor:
+        if not self.wiring.by_edge:
+            return weight
+        if self.groups is None:
+            inputs, outputs = self.wiring.edges()
+            rows = np.full((self.wiring.out_channels, self.wiring.in_channels), self.wiring.n_edges)
+            rows[outputs, inputs] = np.arange(self.wiring.n_edges)
+            return _pick(torch.cat([weight, weight.new_zeros(1, *weight.shape[1:])]), 0, rows).movedim(1, 1 + self.n)
+        return take(weight.unflatten(0, (-1, self.groups.parents)).movedim(1, 1 + self.n), 0, self.groups.outputs)
+
+    def weight_back(self, kernels: Tensor) -> Tensor:
+        if not self.wiring.by_edge:
+            return kernels
+        if self.groups is None:
+            inputs, outputs = self.wiring.edges()
+            every = kernels.movedim(1 + self.n, 1).flatten(0, 1)
+            return _pick(every, 0, outputs * self.wiring.in_channels + inputs)
+        return take(kernels, 0, self.groups.outputs_back).movedim(1 + self.n, 1).flatten(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A convolution's geometry and channels; sizes may be symbolic where kernels are shared.
+
+    Letters in comments: B samples, G groups, I inputs and J outputs of one; R kernels that take turns, Q rounds, K taps.
+    """
+
+    channels: _Channels
+    axes: tuple[Axis, ...]
+    tile: tuple[int, ...]
+
+    @staticmethod
+    def of(wiring: Wiring, size: Any, kernel: Any, output: Any, settings: Sequence[Any]) -> _Form:
+        stride, padding, dilation, tile, _, flip, _ = settings
+        axes = tuple(
+            Axis(places, taps, windows, u, d, p, flip)
+            for places, taps, windows, u, d, p in zip(size, kernel, output, stride, dilation, padding, strict=True)
+        )
+        return _Form(_Channels(wiring, groups_of(wiring), len(axes)), axes, tuple(tile))
+
+    @property
+    def n(self) -> int:
+        return len(self.axes)
+
+    @property
+    def is_shared(self) -> bool:
+        return all(kernels == 1 for kernels in self.tile)
+
+    @property
+    def is_one_convolution(self) -> bool:
+        if self.n > 3 or self.is_shared:
+            return self.n <= 3
+        taps, with_zeros = (math.prod(sizes) for sizes in ([axis.kernel for axis in self.axes], self.extents))
+        return math.prod(self.tile) <= MOST_KERNELS and with_zeros <= MOST_ZEROS * taps
+
+    @property
+    def rounds(self) -> list[int]:
+        return [(axis.output + kernels - 1) // kernels for axis, kernels in zip(self.axes, self.tile, strict=True)]
+
+    @property
+    def steps(self) -> list[int]:
+        return [axis.stride * kernels for axis, kernels in zip(self.axes, self.tile, strict=True)]
+
+    @property
+    def dilation(self) -> list[int]:
+        """Of the one convolution: the kernels of a tile have their zeros written out."""
+        return [axis.dilation if self.is_shared else 1 for axis in self.axes]
+
+    @property
+    def extents(self) -> list[int]:
+        """Of the kernels of the one convolution."""
+        if self.is_shared:
+            return [axis.kernel for axis in self.axes]
+        return [(kernels - 1) * axis.stride + axis.reach for axis, kernels in zip(self.axes, self.tile, strict=True)]
+
+    # -- one convolution -----------------------------------------------------------------------------------------------
+
+    def as_shared(self, kernels: Tensor) -> Tensor:
+        """``(G*R*J, I, *extent)``, taps as a correlation has them."""
+        n = self.n
+        if self.is_shared:
+            kernels = kernels.flatten(0, n)
+            return kernels.flip(tuple(range(2, 2 + n))) if self.axes[0].flip else kernels
+        split = kernels.unflatten(0, (self.channels.count, -1))  # (G, J, *R, I, *K)
+        flat = split.movedim(2 + n, 2).flatten(3)
+        table = _joined(
+            [_taps(axis, count) for axis, count in zip(self.axes, self.tile, strict=True)],
+            [count * axis.kernel for axis, count in zip(self.axes, self.tile, strict=True)],
+        )  # (*R, *extent), of places in (R1, K1, R2, K2, ...)
+        interleaved = flat.unflatten(3, (*self.tile, *(axis.kernel for axis in self.axes)))
+        interleaved = interleaved.permute(0, 1, 2, *_alternating(3, n)).flatten(3)
+        spread = _pick(F.pad(interleaved, (0, 1)), 3, table)  # (G, J, I, *R, *extent)
+        return spread.movedim((1, 2), (1 + n, 2 + n)).flatten(0, 1 + n)
+
+    def convolve(self, signal: Tensor, kernels: Tensor) -> Tensor:
+        """``(B, G*R*J, *Q)``."""
+        padding = [axis.padding for axis in self.axes]
+        reaches = [dilation * (extent - 1) + 1 for dilation, extent in zip(self.dilation, self.extents, strict=True)]
+        sides = list(zip(self.axes, self.rounds, self.steps, reaches, strict=True))
+        if not all(
+            statically_known_true((axis.size + 2 * axis.padding - reach) // step + 1 == rounds)
+            for axis, rounds, step, reach in sides
+        ):
+            pads = [
+                (axis.padding, (rounds - 1) * step + reach - axis.size - axis.padding)
+                for axis, rounds, step, reach in sides
+            ]
+            signal, padding = _padded(signal, pads), [0] * self.n
+        return torch.ops.aten.convolution(
+            signal, kernels, None, self.steps, padding, self.dilation, False, [0] * self.n, self.channels.count
+        )
+
+    def transpose(self, gradient: Tensor, kernels: Tensor) -> Tensor:
+        """``(B, G*I, *size)`` of ``(B, G*R*J, *Q)``."""
+        reaches = [dilation * (extent - 1) + 1 for dilation, extent in zip(self.dilation, self.extents, strict=True)]
+        sides = list(zip(self.axes, self.rounds, self.steps, reaches, strict=True))
+        whole = [(rounds - 1) * step + reach for _, rounds, step, reach in sides]
+        padding = [axis.padding for axis in self.axes]
+        more = [axis.size + 2 * axis.padding - length for axis, length in zip(self.axes, whole, strict=True)]
+        fits = all(
+            statically_known_true(extra >= 0) and statically_known_true(extra < step)
+            for extra, step in zip(more, self.steps, strict=True)
+        )
+        result: Tensor = torch.ops.aten.convolution(
+            gradient, kernels, None, self.steps, padding if fits else [0] * self.n, self.dilation, True,
+            more if fits else [0] * self.n, self.channels.count,
+        )  # fmt: skip
+        if fits:
+            return result
+        return _padded(
+            result,
+            [(-axis.padding, axis.padding + axis.size - length) for axis, length in zip(self.axes, whole, strict=True)],
+        )
+
+    def tiles_as_positions(self, output: Tensor) -> Tensor:
+        """``(B, O, *output)`` of ``(B, G*R*J, *Q)``."""
+        if self.is_shared:
+            return output
+        return self._as_positions(output.unflatten(1, (self.channels.count, *self.tile, -1)))
+
+    def positions_as_tiles(self, output: Tensor) -> Tensor:
+        """``(B, G*R*J, *Q)`` of ``(B, O, *output)``."""
+        return output if self.is_shared else self._as_tiles(output).flatten(1, 2 + self.n)
+
+    def _as_positions(self, parts: Tensor) -> Tensor:
+        """``(B, O, *output)`` of ``(B, G, *R, J, *Q)``."""
+        n = self.n
+        turned = parts.movedim(2 + n, 2).permute(0, 1, 2, *(d for i in range(n) for d in (3 + n + i, 3 + i)))
+        for direction in range(n):
+            turned = turned.flatten(3 + direction, 4 + direction)
+        for direction, axis in enumerate(self.axes):
+            turned = turned.narrow(3 + direction, 0, axis.output)
+        return turned.flatten(1, 2)
+
+    def _as_tiles(self, output: Tensor) -> Tensor:
+        """``(B, G, *R, J, *Q)`` of ``(B, O, *output)``; a last round that is not whole is filled with zeros."""
+        n = self.n
+        sides = list(zip(self.axes, self.rounds, self.tile, strict=True))
+        parts = _padded(output, [(0, rounds * count - axis.output) for axis, rounds, count in sides])
+        for direction in reversed(range(n)):
+            parts = parts.unflatten(2 + direction, (-1, self.tile[direction]))
+        parts = parts.unflatten(1, (self.channels.count, -1))  # (B, G, J, Q1, R1, ...)
+        return parts.permute(0, 1, *(4 + 2 * i for i in range(n)), 2, *(3 + 2 * i for i in range(n)))
+
+    # -- products ------------------------------------------------------------------------------------------------------
+
+    def places(self) -> Table:
+        """``(*R, *Q, *K)``: the place in the input of each tap of each window, flat; past its end where it is padding."""
+        if not all(isinstance(size, int) for axis in self.axes for size in (axis.size, axis.output)):
+            raise ValueError(
+                "convarium: the input size of a tiled or local convolution, or of a gradient by its weight, must be known "
+                "where it leaves PyTorch; let the batch alone be dynamic"
+            )
+        tables = []
+        for axis, rounds, count in zip(self.axes, self.rounds, self.tile, strict=True):
+            table = np.full((rounds * count, axis.kernel), -1)
+            table[: axis.output] = axis.table()
+            tables.append(table.reshape(rounds, count, axis.kernel).swapaxes(0, 1))
+        return _joined(tables, [axis.size for axis in self.axes])
+
+    def windows(self, signal: Tensor) -> Tensor:
+        """``(G, R, B*Q, I*K)``."""
+        table = self.places().reshape(math.prod(self.tile), math.prod(self.rounds), -1)
+        taken = _pick(F.pad(signal.flatten(2), (0, 1)), 2, table)  # (B, C, R, Q, K)
+        parts = taken.unflatten(1, (self.channels.count, -1)).permute(1, 3, 0, 4, 2, 5)
+        return parts.flatten(4).flatten(2, 3)
+
+    def matrices(self, kernels: Tensor) -> Tensor:
+        """``(G, R, J, I*K)``."""
+        parts = kernels.unflatten(0, (self.channels.count, -1)).movedim(1, 1 + self.n)  # (G, *R, J, I, *K)
+        return parts.flatten(2 + self.n).flatten(1, self.n)
+
+    def gradients(self, output: Tensor) -> Tensor:
+        """``(G, R, B*Q, J)``."""
+        n = self.n
+        parts = self._as_tiles(output).permute(1, *range(2, 2 + n), 0, *range(3 + n, 3 + 2 * n), 2 + n)
+        return parts.flatten(1, n).flatten(2, 2 + n)
+
+    def products_as_output(self, products: Tensor) -> Tensor:
+        """``(B, O, *output)`` of ``(G, R, B*Q, J)``."""
+        n = self.n
+        parts = products.unflatten(2, (-1, *self.rounds)).unflatten(1, self.tile)  # (G, *R, B, *Q, J)
+        return self._as_positions(parts.permute(1 + n, 0, *range(1, 1 + n), 2 + 2 * n, *range(2 + n, 2 + 2 * n)))
+
+    def products_as_input(self, products: Tensor) -> Tensor:
+        """``(B, C, *size)`` of ``(G, R, B*Q, I*K)``: each place gathers the products that belong to it."""
+        taps, rounds = math.prod(axis.kernel for axis in self.axes), math.prod(self.rounds)
+        parts = products.unflatten(3, (-1, taps)).unflatten(2, (-1, rounds)).permute(2, 0, 4, 1, 3, 5)
+        table = _inverse(self.places(), math.prod(axis.size for axis in self.axes))
+        summed = _pick(F.pad(parts.flatten(3).flatten(1, 2), (0, 1)), 2, table).sum(3)
+        return summed.unflatten(2, tuple(axis.size for axis in self.axes))
+
+    def products_as_kernels(self, products: Tensor) -> Tensor:
+        """``(O, *tile, I, *kernel)`` of ``(G, R, J, I*K)``."""
+        parts = products.unflatten(3, (-1, *(axis.kernel for axis in self.axes))).unflatten(1, self.tile)
+        return parts.movedim(1 + self.n, 1).flatten(0, 1)
+
+
+def _padded(signal: Tensor, pads: Sequence[tuple[int, int]]) -> Tensor:
+    """``pads`` before and after in each direction; negative ones crop."""
+    sides = [side for pair in reversed(pads) for side in pair]
+    return signal if all(isinstance(side, int) and side == 0 for side in sides) else F.pad(signal, sides)
+
+
+def _pick(tensor: Tensor, dim: int, table: Table) -> Tensor:
+    """The places along a dimension that a table names, in the table's shape."""
+    places = torch.from_numpy(np.ascontiguousarray(table).reshape(-1)).to(tensor.device)
+    return tensor.index_select(dim, places).unflatten(dim, table.shape)
+
+
+def _joined(tables: Sequence[Table], sizes: Sequence[int]) -> Table:
+    """Tables of one direction each, all of as many dimensions, as one of flat places: ``-1`` in any is the place past the end."""
+    n, rank = len(tables), tables[0].ndim
+    flat, outside = np.zeros((1,) * (n * rank), np.int64), np.zeros((1,) * (n * rank), bool)
+    for direction, table in enumerate(tables):
+        shape = [1] * (n * rank)
+        shape[direction::n] = table.shape
+        flat = flat + table.reshape(shape) * math.prod(sizes[direction + 1 :])
+        outside = outside | (table.reshape(shape) < 0)
+    return np.where(outside, math.prod(sizes), flat)
+
+
+def _taps(axis: Axis, count: int) -> Table:
+    """``(R, extent)``: which tap of kernel ``r`` lies there, flat in ``(R, K)``; ``-1`` where none does."""
+    first = np.arange(count)[:, None] * axis.stride
+    tap, off = np.divmod(np.arange((count - 1) * axis.stride + axis.reach) - first, axis.dilation)
+    kernel = axis.kernel - 1 - tap if axis.flip else tap
+    return np.where((off == 0) & (tap >= 0) & (tap < axis.kernel), np.arange(count)[:, None] * axis.kernel + kernel, -1)
+
+
+def _inverse(table: Table, size: int) -> Table:
+    """``(size, most)``: where in the table each place stands, flat; past its end where it stands fewer times."""
+    places = table.reshape(-1)
+    order = np.argsort(places, kind="stable")
+    order = order[: np.searchsorted(places[order], size)]
+    counts = np.bincount(places[order], minlength=size)
+    found = np.full((size, max(int(counts.max(initial=0)), 1)), places.size)
+    found[places[order], np.arange(order.size) - np.repeat(np.cumsum(counts) - counts, counts)] = order
+    return found
+
+
+def _alternating(first: int, n: int) -> list[int]:
+    """Dimensions ``(*R, *K)`` from ``first`` on, as ``(R1, K1, R2, K2, ...)``."""
+    return [first + side * n + direction for direction in range(n) for side in (0, 1)]
