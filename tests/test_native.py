@@ -153,6 +153,7 @@ print(held / 2**20, max(windows / 10 / 2**20, 32))
         pytest.param(None, (64, 64, 30, 30), (8, 28, 28, 64, 3, 3), "bfloat16", id="halves"),
         pytest.param(None, (1, 2048, 7, 7), (2048, 2048, 1, 1), "float32", id="edges"),
         pytest.param(None, (1, 1024, 16, 16), (1024, 1024, 3, 3), "float32", id="weights"),
+        pytest.param(None, (1, 1024, 16, 16), (1024, 1024, 3, 3), "bfloat16", id="widened weights"),
         pytest.param(None, (1, 16, 1026, 1026), (16, 1024, 1, 16, 3, 3), "float32", id="phases"),
     ],
 )

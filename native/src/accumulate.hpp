@@ -2,6 +2,8 @@
 // its tap read. Vectors run over the batch, and stay vectors until all positions are summed up; nothing is turned or gathered.
 #pragma once
 
+#include <optional>
+
 #include "correlate.hpp"
 #include "layout.hpp"
 #include "phases.hpp"
@@ -95,12 +97,12 @@ struct Complete {
 class Parts {
  public:
   Parts(const cv_problem& p, bool by_input)
-      : wires_(p, true),
-        count_(by_input ? p.in_channels : count_of_blocks(p)),
+      : count_(by_input ? p.in_channels : count_of_blocks(p)),
         parts_(count_),
         rows_(p.out_channels),
         steps_(p.in_channels),
         numbers_(p.in_channels) {
+    if (by_input) wires_.emplace(p, true);
     if (!*this) return;
     for (i64 i = 0; i < p.in_channels; ++i) {
       steps_.get()[i] = i * p.input_step;
@@ -108,11 +110,11 @@ class Parts {
     }
     if (by_input) {
       for (i64 i = 0; i < p.in_channels; ++i)
-        parts_.get()[i] = {wires_.channels() + wires_.begin(i),
-                           wires_.weights() + wires_.begin(i),
+        parts_.get()[i] = {wires_->channels() + wires_->begin(i),
+                           wires_->weights() + wires_->begin(i),
                            numbers_.get() + i,
                            steps_.get(),
-                           wires_.end(i) - wires_.begin(i),
+                           wires_->end(i) - wires_->begin(i),
                            1};
       return;
     }
@@ -125,12 +127,12 @@ class Parts {
         *part++ = {block.outputs, row, block.inputs, steps_.get(), block.n_outputs, block.n_inputs};
       }
   }
-  explicit operator bool() const { return wires_ && parts_ && rows_ && steps_ && numbers_; }
+  explicit operator bool() const { return (!wires_ || *wires_) && parts_ && rows_ && steps_ && numbers_; }
   const Complete* begin() const { return parts_.get(); }
   const Complete* end() const { return parts_.get() + count_; }
 
  private:
-  Wires wires_;
+  std::optional<Wires> wires_;  // a table by edge, which blocks do without
   i64 count_;
   Buffer<Complete> parts_;
   Buffer<i64> rows_, steps_, numbers_;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ from torch import Tensor
 from .._native import library, memory
 from .._spec.geometry import Axis
 from .._spec.problem import MAPS, Map, Problem
+from .._spec.wiring import Bicliques
 from .._spec.work import Work
 
 SUMMARY = "the C++ core: windows through tables, or along lines, in the machine's widest vectors"
@@ -29,6 +31,7 @@ DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 
 WAY = 0  # the core chooses; its tests ask for each
 GATHERED, NEIGHBOURS, LINES = 1, 2, 8  # cv_way
 LANES = 8  # samples that a vector holds at least
+WIDENED = 2**20  # bytes of a block's weights that a thread may hold as float32
 CALLS = 3  # that its operator costs as much time as; torch's own convolution has its own gradients
 
 
@@ -189,7 +192,9 @@ def _described(problem: Problem, strides: tuple[int, ...]) -> _Description:
         _axis(*settings) for settings in zip(problem.axes, problem.tile, tile_steps, tap_steps, strict=True)
     ]
     rows = np.ascontiguousarray(rows, dtype=np.int64)
-    tables = [tuple(np.ascontiguousarray(side, dtype=np.int64) for side in alike) for alike in wiring.bicliques()]
+    most = WIDENED // (4 * math.prod(problem.kernel_size)) if problem.dtype.itemsize == 2 else None
+    parts = (part for alike in wiring.bicliques() for part in _in_parts(alike, most))
+    tables = [tuple(np.ascontiguousarray(side, dtype=np.int64) for side in part) for part in parts]
     classes = (library.Blocks * len(tables))(
         *(
             library.Blocks(outputs.shape[0], outputs.shape[1], inputs.shape[1], outputs.ctypes.data, inputs.ctypes.data)
@@ -201,6 +206,16 @@ def _described(problem: Problem, strides: tuple[int, ...]) -> _Description:
         classes, len(tables), DTYPES[problem.dtype], WAY, 0,
     )  # fmt: skip
     return _Description(structure, (rows, tables, classes))
+
+
+def _in_parts(blocks: Bicliques, most: int | None) -> Iterator[Bicliques]:
+    """Blocks of at most so many edges each: of fewer outputs, but of one at least."""
+    outputs, inputs = blocks.outputs.shape[1], blocks.inputs.shape[1]
+    pieces = 1 if most is None else min(-(-outputs * inputs // max(most, 1)), outputs)
+    cuts = np.linspace(0, outputs, pieces + 1).astype(int)
+    for size in np.unique(np.diff(cuts)):
+        parts = [blocks.outputs[:, begin : begin + size] for begin in cuts[:-1][np.diff(cuts) == size]]
+        yield Bicliques(np.concatenate(parts), np.tile(blocks.inputs, (len(parts), 1)))
 
 
 def _axis(axis: Axis, tile: int, tile_step: int, tap_step: int) -> library.Axis:
