@@ -138,9 +138,13 @@ class Parts {
   Buffer<i64> rows_, steps_, numbers_;
 };
 
-// Whether a kernel has positions enough that its sums are worth leaving in vectors.
+// Whether a kernel has positions enough that its sums are worth leaving in vectors; not where a window that is turned over serves
+// so many outputs that its vectors, which few samples do not leave empty, make up for that.
 template <class T>
 bool sums_stay(const cv_problem& p) {
+  constexpr i64 kManyOutputs = 1024, kManyInputs = 64;
+  if (most_outputs(p) * lanes_of<T>(p.batch) >= kManyOutputs * p.batch && largest_window(p) >= kManyInputs * taps_of(p))
+    return false;
   const i64 vectors = (p.batch + Lanes<T>::kVector - 1) / Lanes<T>::kVector;
   return outputs_of(p) / kernels_of(p) * vectors >= 64 && p.axes[2].output >= 4 * p.axes[2].tile;
 }
