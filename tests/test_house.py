@@ -18,8 +18,8 @@ FLOORS = [  # from the ground up: a floor imports itself and what lies below
     {"_signal"},
     {"functional", "grad", "matrix", "planning", "signal", "design", "export"},
     {"nn"},
-    {"_look", "models"},
-    {"looking"},
+    {"_look", "models", "_convert"},
+    {"looking", "convert"},
     {"__init__"},
     {"_train"},
     {"_cli"},
@@ -65,13 +65,13 @@ def test_imports_run_one_way_down():
 def test_importing_is_light():
     program = "import sys, convarium; print(*sorted(m for m in sys.modules if '.' not in m))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"matplotlib", "sklearn", "scipy", "jax", "typer", "rich", "safetensors", "PIL", "triton"}
+    heavy = {"matplotlib", "sklearn", "scipy", "jax", "typer", "rich", "safetensors", "PIL", "triton", "h5py", "onnx"}
     assert not heavy & set(loaded)
 
 
 def test_public_names_are_there_and_documented():
     assert (SOURCE / "py.typed").exists()
-    for module in (cv, cv.nn, cv.export, cv.grad, cv.matrix, cv.models, cv.signal):
+    for module in (cv, cv.nn, cv.convert, cv.export, cv.grad, cv.matrix, cv.models, cv.signal):
         assert list(module.__all__) == sorted(module.__all__)
         for name in module.__all__:
             assert getattr(module, name).__doc__, f"{module.__name__}.{name} has no docstring"
@@ -84,12 +84,15 @@ def test_public_names_are_these():
                "LazyLocalConv", "LazyLocalConvTranspose", "ChannelConv", "ChannelConvTranspose")]  # fmt: skip
     assert set(cv.nn.__all__) == {*layers, "Layer"}
     assert cv.export.__all__ == ["aten"]
+    assert set(cv.convert.__all__) == {
+        "from_keras", "from_torch", "load", "local_from_flax", "local_from_torch7", "local_from_unfold", "to_safetensors",
+    }  # fmt: skip
     assert set(cv.grad.__all__) == {f"conv{n}d_{of}" for n in (1, 2, 3) for of in ("input", "weight")}
     assert set(cv.matrix.__all__) == {"Tables", "col2im", "conv_matrix", "im2col", "tables"}
     assert set(cv.__all__) == {
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
         "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "Shapes", "Terms", "Trace", "View",
-            "choose_method", "convolve",
+            "choose_method", "convert", "convolve",
         "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "export", "grad", "look",
             "matrix", "memory_stats", "models",
         "nn", "shapes", "weighted_average",

@@ -6,7 +6,7 @@ gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`
 :func:`convolve` and :func:`correlate` are for signals, NumPy in and out.
 """
 
-from . import export, grad, matrix, models, nn
+from . import convert, export, grad, matrix, models, nn
 from ._native.memory import empty_cache, memory_stats
 from ._spec.channels import ChannelGraph
 from ._spec.stack import ChannelStack
@@ -35,6 +35,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "convert",
     "convolve",
     "convolve_functions",
     "correlate",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from . import calibrate, evaluate, explain, graph, look, plan, predict, shapes, train
+from . import calibrate, convert, evaluate, explain, graph, look, plan, predict, shapes, train
 
 app = typer.Typer(
     name="convarium",
@@ -25,6 +25,7 @@ app.command("plan")(plan.plan)
 app.command("explain")(explain.explain)
 app.command("shapes")(shapes.shapes)
 app.command("graph", context_settings={"ignore_unknown_options": True})(graph.graph)  # --with is one of its words
+app.command("convert")(convert.convert)
 app.command("calibrate")(calibrate.calibrate)
 
 
