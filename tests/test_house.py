@@ -65,7 +65,20 @@ def test_imports_run_one_way_down():
 def test_importing_is_light():
     program = "import sys, convarium; print(*sorted(m for m in sys.modules if '.' not in m))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"matplotlib", "sklearn", "scipy", "jax", "typer", "rich", "safetensors", "PIL", "triton", "h5py", "onnx"}
+    heavy = {
+        "matplotlib",
+        "sklearn",
+        "scipy",
+        "jax",
+        "typer",
+        "rich",
+        "safetensors",
+        "PIL",
+        "triton",
+        "h5py",
+        "onnx",
+        "sympy",
+    }
     assert not heavy & set(loaded)
 
 

@@ -25,7 +25,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from .._engines._groups import Groups, groups_of, take
 from .._spec.geometry import Axis, Table
@@ -225,7 +224,7 @@ class _Form:
         reaches = [dilation * (extent - 1) + 1 for dilation, extent in zip(self.dilation, self.extents, strict=True)]
         sides = list(zip(self.axes, self.rounds, self.steps, reaches, strict=True))
         if not all(
-            statically_known_true((axis.size + 2 * axis.padding - reach) // step + 1 == rounds)
+            _is_known((axis.size + 2 * axis.padding - reach) // step + 1 == rounds)
             for axis, rounds, step, reach in sides
         ):
             pads = [
@@ -245,8 +244,7 @@ class _Form:
         padding = [axis.padding for axis in self.axes]
         more = [axis.size + 2 * axis.padding - length for axis, length in zip(self.axes, whole, strict=True)]
         fits = all(
-            statically_known_true(extra >= 0) and statically_known_true(extra < step)
-            for extra, step in zip(more, self.steps, strict=True)
+            _is_known(extra >= 0) and _is_known(extra < step) for extra, step in zip(more, self.steps, strict=True)
         )
         result: Tensor = torch.ops.aten.convolution(
             gradient, kernels, None, self.steps, padding if fits else [0] * self.n, self.dilation, True,
@@ -341,6 +339,17 @@ class _Form:
         """``(O, *tile, I, *kernel)`` of ``(G, R, J, I*K)``."""
         parts = products.unflatten(3, (-1, *(axis.kernel for axis in self.axes))).unflatten(1, self.tile)
         return parts.movedim(1 + self.n, 1).flatten(0, 1)
+
+
+def _is_known(condition: Any) -> bool:
+    """Whether it is true for all sizes; asking is no promise about a symbolic one."""
+    if isinstance(condition, bool):
+        return condition
+    from torch.fx.experimental.symbolic_shapes import (
+        statically_known_true,
+    )  # with all of SymPy, where it is there already
+
+    return statically_known_true(condition)
 
 
 def _padded(signal: Tensor, pads: Sequence[tuple[int, int]]) -> Tensor:
