@@ -4,7 +4,7 @@ RUN := .venv/bin
 PROBLEMS ?= 2000
 PYTEST := OMP_NUM_THREADS=1 $(RUN)/pytest -n 2
 
-.PHONY: demo test test-all lint bench sanitize page format clean
+.PHONY: demo test test-all lint bench wheel sanitize page format clean
 
 demo: ## train a network of each kind of convolution on handwritten digits
 	$(PYTHON) tools/environment.py train
@@ -27,6 +27,10 @@ lint: ## format, lints and types
 bench: ## every case of benchmarks/cases.txt, ours and its peers
 	$(PYTHON) tools/environment.py train test bench
 	$(RUN)/python -m benchmarks
+
+wheel: ## this platform's wheel and the source distribution, tried in an environment without a compiler
+	$(PYTHON) tools/environment.py wheel
+	$(RUN)/python tools/wheel.py
 
 sanitize: ## the C++ core alone, on random problems, under the sanitizers; needs cmake and a C++ compiler
 	for kind in address,undefined thread; do \

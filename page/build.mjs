@@ -25,7 +25,11 @@ const script = await build({
   ...options, entryPoints: [join(here, "src/main.tsx")], format: "iife", jsx: "automatic", jsxImportSource: "preact",
 });
 const style = await build({ ...options, entryPoints: [join(here, "src/style.css")] });
+const licence = readFileSync(join(here, "node_modules/preact/LICENSE"), "utf8").trim();
 const html = `<!doctype html>
+<!-- Preact is part of this page:
+${licence}
+-->
 <html lang="en">
 <head>
 <meta charset="utf-8">

@@ -1,6 +1,7 @@
 """The house: imports run one way down, importing stays light, public names are what they are."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +117,14 @@ def test_readme_commands_exist():
     root = SOURCE.parent.parent
     makefile = (root / "Makefile").read_text()
     assert all(f"\n{target}:" in makefile for target in ("demo", "test", "test-all", "lint", "bench"))
+
+
+def test_what_is_shipped_has_its_licence():
+    root = SOURCE.parent.parent
+    bundled = json.loads((root / "page" / "package.json").read_text())["dependencies"]
+    page = (SOURCE / "_look" / "page.html").read_text()
+    assert {path.stem for path in (root / "LICENSES").iterdir()} == set(bundled)
+    for name in bundled:
+        text = (root / "LICENSES" / f"{name}.txt").read_text()
+        assert "MIT" in text
+        assert text.strip() in page

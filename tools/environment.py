@@ -22,21 +22,21 @@ CONSTRAINTS = ROOT / "constraints.txt"
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
 
 
-def pip(*arguments: str, check: bool = True, quiet_errors: bool = False) -> bool:
-    command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "-qq", *arguments]
+def pip(*arguments: str, python: Path = PYTHON, check: bool = True, quiet_errors: bool = False) -> bool:
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-qq", *arguments]
     streams = subprocess.DEVNULL if quiet_errors else None
     return subprocess.run(command, check=check, stderr=streams, stdout=streams).returncode == 0
 
 
-def install_torch() -> None:
+def install_torch(python: Path = PYTHON) -> None:
     (pin,) = (line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))
     if sys.platform == "linux" and not shutil.which("nvidia-smi"):
         on_disk = ("--no-index", "--no-deps", pin)
         from_cpu_builds = ("--no-deps", "--retries", "1", "--timeout", "20", "--index-url", CPU_BUILDS, pin)
         for source in (on_disk, from_cpu_builds):
-            if pip(*source, check=False, quiet_errors=True):
+            if pip(*source, python=python, check=False, quiet_errors=True):
                 return
-    pip("-c", str(CONSTRAINTS), pin)
+    pip("-c", str(CONSTRAINTS), pin, python=python)
 
 
 def what_is_built() -> list[Path]:
