@@ -23,5 +23,20 @@ def test_pruning_digits_keeps_a_quarter_of_the_kernels() -> None:
     assert all(0 <= stage["accuracy"] <= 100 and stage["milliseconds"] > 0 for stage in stages.values())
 
 
+def test_a_plain_loop_reads_digits() -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed: no digits to learn")
+    command = [sys.executable, str(EXAMPLES / "plain_loop.py"), "--epochs", "3", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["accuracy"] > 85
+
+
+def test_a_lightning_module_learns() -> None:
+    pytest.importorskip("lightning", reason="Lightning is not installed")
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "lightning_module.py")], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout.rsplit("loss ", 1)[1]) < 1
+
+
 def test_every_example_is_tried_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"prune_digits.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"prune_digits.py", "plain_loop.py", "lightning_module.py"}
