@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import convarium as cv
 
@@ -68,6 +69,14 @@ def test_keras_models_whole(name, form, tmp_path):
     assert torch.equal(cv.convert.load(tmp_path / "kept" / "model.safetensors")(input), model(input))
     model.train()(input).sum().backward()  # it can learn on
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("flatten", ["channels_last", "channels_first"])
+def test_keras_models_with_channels_first(flatten):
+    """``Flatten`` takes numbers as they lie, or turns channels to the back; softmax is over the last axis."""
+    model = cv.convert.from_keras(REFERENCES / f"first_{flatten}.h5")
+    got = model(torch.from_numpy(MODELS[f"first_{flatten}.input"]))
+    torch.testing.assert_close(got, torch.from_numpy(MODELS[f"first_{flatten}.output"]), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("number", numbers(FLAX))
@@ -128,6 +137,23 @@ def test_modules_of_torch():
     assert type(net.second) is nn.ConvTranspose2d  # the module itself stays as it is
     torch.testing.assert_close(ours(input), net(input))
     assert type(cv.convert.from_torch(nn.Conv1d(2, 2, 3))) is cv.nn.Conv1d
+
+
+def test_what_stands_twice_in_a_module_stays_one():
+    shared = nn.Conv1d(2, 2, 3, padding=1)
+    tied = nn.Conv1d(2, 2, 3, padding=1)
+    tied.weight = shared.weight
+    net, input = nn.Sequential(shared, nn.Tanh(), shared, tied), torch.randn(1, 2, 5)
+    ours = cv.convert.from_torch(net)
+    assert ours[0] is ours[2]
+    assert ours[3].weight is ours[0].weight
+    assert ours[0].weight is not shared.weight
+    torch.testing.assert_close(ours(input), net(input))
+    prune.l1_unstructured(net[3], "weight", 0.5)
+    with pytest.raises(
+        ValueError, match=r"^from_torch: 3 has hooks, or a weight that is pruned or normed; remove them before$"
+    ):
+        cv.convert.from_torch(net)
 
 
 def broken(kind, folder):
@@ -205,6 +231,9 @@ LOCAL = {"filters": 4, "kernel_size": 3, "strides": 1, "padding": "valid", "use_
         (lambda: cv.convert.from_keras([("Dense", {"batch_input_shape": (None, 3)}, [])]), r"its configuration has no 'units'$"),
         (lambda: cv.convert.from_keras([("Activation", {"activation": "mish", "batch_input_shape": (None, 3)}, [])]),
          r"activation 'mish' is not known$"),
+        (lambda: cv.convert.from_keras([("LocallyConnected1D", LOCAL, [np.zeros((6, 6, 4))]),
+                                        ("MaxPooling1D", {"name": "m", "data_format": "channels_first"}, [])]),
+         r"channels are in one place in a model, but LocallyConnected1D has channels_last and m has channels_first$"),
         (lambda: cv.convert.from_keras([]), r"^from_keras: the first layer must say the shape"),
         (lambda: cv.convert.local_from_flax(np.zeros((6, 8, 4)), input_size=8, kernel_size=3),
          r"^local_from_flax: kernel must be \(\*positions, in_channels \* 3, out_channels\), got \(6, 8, 4\)$"),
@@ -230,6 +259,16 @@ def test_files_that_convert_did_not_write(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "other.safetensors").read_bytes()[:20])
     with pytest.raises(ValueError, match=r"cut\.safetensors: not a whole safetensors file"):
         cv.convert.load(tmp_path / "cut.safetensors")
+    for layers, message in [
+        (None, r"damaged\.safetensors: its description of layers is damaged$"),
+        ("{", r"damaged\.safetensors: its description of layers is damaged$"),
+        ('[["Dense", {"units": 3, "use_bias": false, "batch_input_shape": [null, 2]}]]',
+         r"damaged\.safetensors: Dense\.weight must have shape \(3, 2\), got None$"),
+    ]:  # fmt: skip
+        metadata = {"format": "convarium.keras.1"} | ({} if layers is None else {"layers": layers})
+        save_file({"x": torch.zeros(1)}, tmp_path / "damaged.safetensors", metadata)
+        with pytest.raises(ValueError, match=message):
+            cv.convert.load(tmp_path / "damaged.safetensors")
     with pytest.raises(ValueError, match=r"none\.safetensors: no such file or directory$"):
         cv.convert.load(tmp_path / "none.safetensors")
 
@@ -254,8 +293,10 @@ def test_the_command(tmp_path):
     code, out, _ = convarium("convert", REFERENCES / "normalized.keras", tmp_path / "out.safetensors")
     assert code == 0
     assert "LocalConv1d(4, 3" in out
+    (tmp_path / "other").mkdir()
     for arguments, message in [
         ((broken("pickle", tmp_path), tmp_path / "no.safetensors"), "this is a pickle"),
+        ((broken("other weights", tmp_path / "other"), tmp_path / "no.safetensors"), "does not fit"),
         ((REFERENCES / "deepface.h5", tmp_path / "no.pt"), "OUT must be a .safetensors file"),
         ((REFERENCES / "deepface.h5", REFERENCES / "deepface.h5" / "no.safetensors"), "deepface.h5"),
     ]:

@@ -185,35 +185,44 @@ def from_torch(module: nn.Module) -> nn.Module:
     """A copy of a module in which each ``torch.nn.Conv*`` and ``ConvTranspose*`` is this library's, with the same numbers.
 
     The function stays the same; the layers can then be untied, pruned to a graph, planned and looked into. Classes derived from
-    torch's are left as they are.
+    torch's are left as they are; a layer or a parameter that stands in several places stays one.
+
+    Raises:
+        ValueError: a convolution has hooks, or a weight that is pruned or normed; both belong to torch's layer.
 
     Examples:
         >>> import torch, convarium as cv
         >>> cv.convert.from_torch(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()))[0].untie(tile=2)
         TiledConv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), tile=(2, 2))
     """
-    if type(module) in _TORCH:
-        return _as_ours(module)
-    found = copy.deepcopy(module)
-    for name, child in list(found.named_modules()):
+    found, made = copy.deepcopy(module), dict[int, nn.Module]()
+    if type(found) in _TORCH:
+        return _as_ours(type(found).__name__, found)
+    for name, child in list(found.named_modules(remove_duplicate=False)):
         if type(child) in _TORCH:
             parent, _, own = name.rpartition(".")
-            setattr(found.get_submodule(parent), own, _as_ours(child))
+            if id(child) not in made:
+                made[id(child)] = _as_ours(name, child)
+            setattr(found.get_submodule(parent), own, made[id(child)])
     return found
 
 
 _TORCH = {getattr(nn, f"Conv{form}{n}d") for form in ("", "Transpose") for n in (1, 2, 3)}
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def _as_ours(module: Any) -> nn.Module:
+def _as_ours(name: str, module: Any) -> nn.Module:
+    """With the very parameters of the module, which may be another's too."""
+    if "weight" not in module._parameters or any(getattr(module, hooks) for hooks in _HOOKS):
+        raise ValueError(f"from_torch: {name} has hooks, or a weight that is pruned or normed; remove them before")
     kind = getattr(ours, type(module).__name__)
     more = {"output_padding": module.output_padding} if module.transposed else {"padding_mode": module.padding_mode}
     new: nn.Module = kind(
         module.in_channels, module.out_channels, module.kernel_size, stride=module.stride, padding=module.padding,
         dilation=module.dilation, groups=module.groups, bias=module.bias is not None, device="meta", **more,
     )  # fmt: skip
-    for name, parameter in module.named_parameters():
-        setattr(new, name, nn.Parameter(parameter.detach().clone(), parameter.requires_grad))
+    for own, parameter in module._parameters.items():
+        setattr(new, own, parameter)
     return new.train(module.training)
 
 

@@ -132,6 +132,18 @@ def normalized() -> tf.keras.Sequential:
     ])  # fmt: skip
 
 
+def channels_first(flatten: str) -> tf.keras.Sequential:
+    return tf.keras.Sequential([
+        layers.Input((2, 9)),
+        layers.LocallyConnected1D(3, 3, data_format="channels_first", activation="softmax"),
+        layers.BatchNormalization(axis=1),
+        layers.LocallyConnected1D(4, 2, data_format="channels_first", implementation=2),
+        layers.Softmax(axis=1),
+        layers.Flatten(data_format=flatten),
+        layers.Dense(3, activation="softmax"),
+    ])  # fmt: skip
+
+
 def main() -> None:
     np.savez_compressed(OUT / "keras_layers.npz", **layer_cases())
     kept = {}
@@ -145,6 +157,16 @@ def main() -> None:
         kept[f"{name}.input"], kept[f"{name}.output"] = input, model(input, training=False).numpy()
         model.save(OUT / f"{name}.h5", include_optimizer=False)
         model.save(OUT / f"{name}.keras")
+    for name in ("channels_last", "channels_first"):
+        model = channels_first(name)
+        for layer in model.layers:
+            randomize(layer)
+            if isinstance(layer, layers.BatchNormalization):
+                weights = layer.get_weights()
+                layer.set_weights([*weights[:-1], np.abs(weights[-1]) + 0.1])
+        input = RND.normal(size=(2, 2, 9)).astype(np.float32)
+        kept[f"first_{name}.input"], kept[f"first_{name}.output"] = input, model(input, training=False).numpy()
+        model.save(OUT / f"first_{name}.h5", include_optimizer=False)
     np.savez_compressed(OUT / "keras_models.npz", **kept)
     functional = tf.keras.Input((4,))
     tf.keras.Model(functional, layers.Dense(2)(functional)).save(OUT / "functional.h5", include_optimizer=False)

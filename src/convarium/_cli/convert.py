@@ -34,7 +34,7 @@ def convert(
         rows = [{"name": name, "layer": layer, "parameters": count} for name, layer, count in layers]
         print(json.dumps({"source": str(source), "target": str(target), "parameters": total, "layers": rows}, indent=2))
         return
-    width = max(len(name) for name, _, _ in layers)
+    width = max((len(name) for name, _, _ in layers), default=0)
     for name, layer, count in layers:
         print(f"{name:{width}}  {count:>9,}  {layer}")
     print(f"{'':{width}}  {total:>9,}  parameters, in {target}")

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,22 @@ def read(path: Path) -> list[KerasLayer]:
             start = file.read(8)
     except OSError as error:
         raise why(path, error) from None
-    if start.startswith(b"\x89HDF"):
-        return _from_h5(path)
-    if start.startswith(b"PK"):
-        return _from_zip(path)
+    for signature, reader in ((b"\x89HDF", _from_h5), (b"PK", _from_zip)):
+        if start.startswith(signature):
+            try:
+                return reader(path)
+            except (
+                KeyError,
+                AttributeError,
+                TypeError,
+                OSError,
+                RuntimeError,
+                NotImplementedError,
+                zlib.error,
+            ) as error:
+                raise InputError(
+                    f"{path}: the file is damaged ({str(error).splitlines()[0] if str(error) else error!r})"
+                ) from None
     if start.startswith(b"\x80"):
         raise InputError(f"{path}: this is a pickle, which can run code when it is read; it is not opened")
     raise InputError(f"{path}: neither an HDF5 file nor a .keras file")

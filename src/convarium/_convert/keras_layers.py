@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,25 +16,26 @@ import torch
 from torch import Tensor, nn
 
 from .. import nn as ours
+from .._files.failures import InputError
 from . import local_weights
 from .local_weights import Array
 
 
 @dataclass(frozen=True, slots=True)
 class KerasLayer:
-    """A layer as a file has it: ``arrays`` in the order of Keras' ``get_weights``, None where numbers come later."""
+    """A layer as a file has it: ``arrays`` in the order of Keras' ``get_weights``, None where numbers come later.
+
+    ``first``: whether its tensors have their channels first, which is one thing for a whole model.
+    """
 
     kind: str
     config: dict[str, Any]
     arrays: tuple[Array, ...] | None
+    first: bool = False
 
     @property
     def name(self) -> str:
         return str(self.config.get("name") or self.kind)
-
-    @property
-    def channels_first(self) -> bool:
-        return self.config.get("data_format") == "channels_first"
 
 
 Shape = tuple[int, ...]
@@ -67,8 +68,8 @@ def activation(layer: KerasLayer, name: Any = None) -> list[nn.Module]:
         name = name.get("config") if isinstance(name.get("config"), str) else name.get("class_name")
     if name in (None, "linear"):
         return []
-    if name == "softmax":
-        return [nn.Softmax(dim=-1 if layer.channels_first else 1)]
+    if name == "softmax":  # over the last axis, whatever that is
+        return [nn.Softmax(dim=-1 if layer.first else 1)]
     if name not in _FUNCTIONS:
         raise ValueError(f"activation {name!r} is not known")
     return [_FUNCTIONS[name]()]
@@ -165,13 +166,13 @@ def _local(layer: KerasLayer, shape: Shape) -> Built:
 
     def weight(array: Array) -> Array:
         return local_weights.from_keras(
-            array, int(c.get("implementation", 1)), first=layer.channels_first, inputs=inputs, outputs=c["filters"],
+            array, int(c.get("implementation", 1)), first=layer.first, inputs=inputs, outputs=c["filters"],
             size=tuple(size), taps=kernel, stride=stride, padding=c["padding"],
         )  # fmt: skip
 
     return _with_bias(
         made, layer, weight,
-        lambda a: local_weights.bias_from_keras(a, c["filters"], places, first=layer.channels_first),
+        lambda a: local_weights.bias_from_keras(a, c["filters"], places, first=layer.first),
     )  # fmt: skip
 
 
@@ -212,17 +213,28 @@ def _global(layer: KerasLayer, shape: Shape) -> Built:
 
 def _normalization(layer: KerasLayer, shape: Shape) -> Built:
     c = layer.config
-    axis = c.get("axis", -1)
-    axis = axis[0] if isinstance(axis, (list, tuple)) else axis
-    if axis not in (-1, len(shape)):
-        raise ValueError(f"axis {axis} is not that of the channels, which are last")
+    if _dim(layer, shape) != 1:
+        raise ValueError(f"axis {c['axis']} is not that of the channels")
     made = getattr(nn, f"BatchNorm{max(len(shape) - 1, 1)}d")(shape[0], eps=c["epsilon"], momentum=1 - c["momentum"])
     names = ["weight"] * c["scale"] + ["bias"] * c["center"] + ["running_mean", "running_var"]
     return Built([made], [(0, name, same) for name in names])
 
 
 def _flatten(layer: KerasLayer, shape: Shape) -> Built:
-    return Built([*([] if layer.channels_first or len(shape) == 1 else [ChannelsLast()]), nn.Flatten()], [])
+    """As numbers lie there, but that channels which are said to be first go last before."""
+    turns = layer.config.get("data_format", "channels_last") == "channels_first"
+    if turns and not layer.first and len(shape) > 1:
+        raise ValueError("data_format='channels_first' where channels are last is not known")
+    return Built([*([ChannelsLast()] if turns == layer.first and len(shape) > 1 else []), nn.Flatten()], [])
+
+
+def _dim(layer: KerasLayer, shape: Shape) -> int:
+    """The dimension here of a layer's ``axis``."""
+    axis = layer.config.get("axis", -1)
+    axis = int(axis[0] if isinstance(axis, (list, tuple)) else axis) % (len(shape) + 1)
+    if layer.first or axis == 0:
+        return axis
+    return 1 if axis == len(shape) else axis + 1
 
 
 def _padding(layer: KerasLayer, shape: Shape) -> Built:
@@ -246,9 +258,7 @@ def _relu(layer: KerasLayer, shape: Shape) -> Built:
 
 
 def _softmax(layer: KerasLayer, shape: Shape) -> Built:
-    if layer.config.get("axis", -1) not in (-1, len(shape)):
-        raise ValueError(f"axis {layer.config['axis']} is not that of the channels, which are last")
-    return Built([nn.Softmax(dim=1)], [])
+    return Built([nn.Softmax(dim=_dim(layer, shape))], [])
 
 
 Builder = Callable[[KerasLayer, Shape], Built]
@@ -278,22 +288,31 @@ def sequential(layers: Sequence[KerasLayer], call: str) -> nn.Sequential:
     """All layers in a row; the shape of an input is that of the first layer's configuration.
 
     Raises:
-        ValueError: some are not known (all of them are named), have no shape to start from, or arrays that do not fit.
+        InputError: some are not known (all of them are named), have no shape to start from, or arrays that do not fit.
     """
     unknown = [f"{layer.name} ({layer.kind})" for layer in layers if layer.kind not in (*BUILDERS, "InputLayer")]
     if unknown:
-        raise ValueError(f"{call}: no layer here for {', '.join(unknown)}; known are {', '.join(sorted(BUILDERS))}")
-    shape = _input_shape(layers, call)
+        raise InputError(f"{call}: no layer here for {', '.join(unknown)}; known are {', '.join(sorted(BUILDERS))}")
+    formats = {
+        layer.config["data_format"]: layer
+        for layer in layers
+        if layer.kind != "Flatten" and layer.config.get("data_format")
+    }
+    if len(formats) > 1:
+        told = " and ".join(f"{layer.name} has {name}" for name, layer in formats.items())
+        raise InputError(f"{call}: channels are in one place in a model, but {told}")
+    first = "channels_first" in formats
+    shape = _input_shape(layers, first, call)
     found = nn.Sequential()
-    for layer in layers:
+    for layer in (replace(each, first=first) for each in layers):
         if layer.kind == "InputLayer":
             continue
         try:
             built = BUILDERS[layer.kind](layer, shape)
             _fill(built, layer)
         except (ValueError, KeyError, TypeError) as error:
-            told = f"its configuration has no {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{call}: {layer.name} ({layer.kind}): {told}") from None
+            why = f"its configuration has no {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{call}: {layer.name} ({layer.kind}): {why}") from None
         for index, module in enumerate(built.modules):
             found.add_module(_name(layer.name, index, found), module.eval())
             with torch.no_grad():
@@ -306,14 +325,13 @@ def _name(name: str, index: int, found: nn.Sequential) -> str:
     return name if name not in dict(found.named_children()) else _name(name, index + 1, found)
 
 
-def _input_shape(layers: Sequence[KerasLayer], call: str) -> Shape:
+def _input_shape(layers: Sequence[KerasLayer], first: bool, call: str) -> Shape:
     given = layers[0].config.get("batch_input_shape") or layers[0].config.get("batch_shape") if layers else None
     if not given or any(size is None for size in given[1:]):
-        raise ValueError(
+        raise InputError(
             f"{call}: the first layer must say the shape of an input, all but the batch; batch_input_shape is {given}"
         )
     shape = [int(size) for size in given[1:]]
-    first = next((layer.channels_first for layer in layers if "data_format" in layer.config), False)
     return tuple(shape if first else shape[-1:] + shape[:-1])
 
 

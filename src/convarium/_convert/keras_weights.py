@@ -30,14 +30,22 @@ def load(path: Path, call: str) -> nn.Sequential:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise InputError(f"{path}: not a model that convert wrote; its format is {metadata.get('format')}")
-            layers = [KerasLayer(kind, config, None) for kind, config in json.loads(metadata["layers"])]
-            model = sequential(layers, call)
+            model = sequential(_described(path, metadata), call)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
     except OSError as error:
         raise why(path, error) from None
     except torch_files.SafetensorError as error:
         raise InputError(f"{path}: not a whole safetensors file ({error})") from None
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
-    if missing or unexpected:
-        raise InputError(f"{path}: tensors do not fit the description: missing {missing}, more {unexpected}")
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    if (got := {name: tuple(tensor.shape) for name, tensor in tensors.items()}) != expected:
+        name = next(name for name in [*expected, *got] if expected.get(name) != got.get(name))
+        raise InputError(f"{path}: {name} must have shape {expected.get(name)}, got {got.get(name)}")
+    model.load_state_dict(tensors)
     return model
+
+
+def _described(path: Path, metadata: dict[str, str]) -> list[KerasLayer]:
+    try:
+        return [KerasLayer(str(kind), dict(config), None) for kind, config in json.loads(metadata["layers"])]
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"{path}: its description of layers is damaged") from None
