@@ -195,14 +195,20 @@ def from_torch(module: nn.Module) -> nn.Module:
         >>> cv.convert.from_torch(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()))[0].untie(tile=2)
         TiledConv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), tile=(2, 2))
     """
+    for name, child in module.named_modules():
+        if type(child) in _TORCH and (
+            "weight" not in child._parameters or any(getattr(child, kind) for kind in _HOOKS)
+        ):
+            name = name or type(child).__name__
+            raise ValueError(f"from_torch: {name} has hooks, or a weight that is pruned or normed; remove them before")
     found, made = copy.deepcopy(module), dict[int, nn.Module]()
     if type(found) in _TORCH:
-        return _as_ours(type(found).__name__, found)
+        return _as_ours(found)
     for name, child in list(found.named_modules(remove_duplicate=False)):
         if type(child) in _TORCH:
             parent, _, own = name.rpartition(".")
             if id(child) not in made:
-                made[id(child)] = _as_ours(name, child)
+                made[id(child)] = _as_ours(child)
             setattr(found.get_submodule(parent), own, made[id(child)])
     return found
 
@@ -211,10 +217,8 @@ _TORCH = {getattr(nn, f"Conv{form}{n}d") for form in ("", "Transpose") for n in 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def _as_ours(name: str, module: Any) -> nn.Module:
+def _as_ours(module: Any) -> nn.Module:
     """With the very parameters of the module, which may be another's too."""
-    if "weight" not in module._parameters or any(getattr(module, hooks) for hooks in _HOOKS):
-        raise ValueError(f"from_torch: {name} has hooks, or a weight that is pruned or normed; remove them before")
     kind = getattr(ours, type(module).__name__)
     more = {"output_padding": module.output_padding} if module.transposed else {"padding_mode": module.padding_mode}
     new: nn.Module = kind(
