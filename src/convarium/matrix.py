@@ -24,7 +24,7 @@ from ._spec import arguments as _arguments
 from ._spec import call as _call
 from ._spec.arguments import positive
 from ._spec.channels import ChannelGraph
-from ._spec.geometry import Axis, Table
+from ._spec.geometry import Axis, Table, window_places
 from ._spec.limits import fits_memory
 from ._spec.tensors import check_tensors
 
@@ -83,7 +83,7 @@ def conv_matrix(
         raise ValueError(f"{name}: weight is on meta and has no numbers; where the matrix is not zero depends on them")
     problem = call.problem(1, weight.dtype, "cpu")
     fits_memory(name, matrix=(problem.wiring.n_edges, *call.output_size, *call.kernel_size))
-    flat, inside = _places(problem.axes)
+    flat, inside = window_places(problem.axes)
     if call.mode is not None:
         flat = _shown(call, shape[1:])[flat]
     sources, targets = problem.wiring.edges()
@@ -127,7 +127,9 @@ def im2col(
     if input.ndim < 3:
         raise ValueError(f"{name}: input must be (batch, channels, *size), got shape {tuple(input.shape)}")
     axes = _axes(name, tuple(input.shape[2:]), kernel_size, stride, padding, dilation, flip)
-    flat, inside = (torch.from_numpy(table.T.copy()).to(input.device) for table in _places(axes))  # (taps, positions)
+    flat, inside = (
+        torch.from_numpy(table.T.copy()).to(input.device) for table in window_places(axes)
+    )  # (taps, positions)
     windows = torch.where(inside, input.flatten(2)[:, :, flat], torch.zeros((), dtype=input.dtype, device=input.device))
     return windows.flatten(1, 2)
 
@@ -164,7 +166,7 @@ def col2im(
     check_tensors(name, columns=columns)
     size = _size(name, input_size)
     axes = _axes(name, size, kernel_size, stride, padding, dilation, flip)
-    flat, inside = (torch.from_numpy(table.T.copy()).to(columns.device) for table in _places(axes))
+    flat, inside = (torch.from_numpy(table.T.copy()).to(columns.device) for table in window_places(axes))
     taps, positions = flat.shape
     if columns.ndim != 3 or columns.shape[1] % taps or columns.shape[2] != positions:
         raise ValueError(
@@ -218,7 +220,7 @@ def tables(
     name = "matrix.tables"
     size = _size(name, input_size)
     axes = _axes(name, size, kernel_size, stride, padding, dilation, flip)
-    flat, inside = _places(axes)
+    flat, inside = window_places(axes)
     windows = np.where(inside, flat, -1)
     return Tables(
         output_size=tuple(axis.output for axis in axes),
@@ -254,20 +256,6 @@ def _axes(
         Axis(length, k, output, u, d, before, flip)
         for length, k, output, u, d, (before, _) in zip(size, kernel, outputs, stride, dilation, pads, strict=True)
     )
-
-
-def _places(axes: tuple[Axis, ...]) -> tuple[Table, Any]:
-    """``(positions, taps)``: the flat place that each position reads through each tap, and whether it is in the input."""
-    n = len(axes)
-    flat, inside = np.zeros((), dtype=np.int64), np.ones((), dtype=np.bool_)
-    for direction, axis in enumerate(axes):
-        shape = [1] * (2 * n)
-        shape[direction], shape[n + direction] = axis.output, axis.kernel
-        table = axis.table().reshape(shape)
-        flat = flat * axis.size + np.maximum(table, 0)
-        inside = inside & (table >= 0)
-    shape = [math.prod(axis.output for axis in axes), math.prod(axis.kernel for axis in axes)]
-    return flat.reshape(shape), inside.reshape(shape)
 
 
 def _shown(call: _call.Call, size: tuple[int, ...]) -> Table:

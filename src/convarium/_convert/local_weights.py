@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .._spec.geometry import output_size
+from .._spec.geometry import Axis, output_size, same_output, window_places
 
 Array = npt.NDArray[np.generic]
 
@@ -23,7 +23,7 @@ def keras_geometry(
     if padding == "valid":
         none = tuple((0, 0) for _ in size)
         return tuple(output_size(s, k, u, 1, 0, 0) for s, k, u in zip(size, kernel, stride, strict=True)), none
-    output = tuple(-(-s // u) for s, u in zip(size, stride, strict=True))
+    output = tuple(same_output(s, u) for s, u in zip(size, stride, strict=True))
     sides = zip(size, kernel, stride, output, strict=True)
     return output, tuple((k // 2, max((o - 1) * u + k - s - k // 2, 0)) for s, k, u, o in sides)
 
@@ -39,7 +39,7 @@ def from_keras(
     3   the entries of that matrix that lie inside, sorted by output and then by input
     """
     n = len(size)
-    places, _ = keras_geometry(size, taps, stride, padding)
+    places, pads = keras_geometry(size, taps, stride, padding)
     expected: tuple[int, ...]
     if implementation == 1:
         expected = (math.prod(places), math.prod(taps) * inputs, outputs)
@@ -49,8 +49,8 @@ def from_keras(
         if not first:
             parts = np.moveaxis(parts, 2 * n, n)
         return np.moveaxis(parts, -1, 0)
-    at = _read(size, taps, stride, padding)  # (positions, taps): flat place in the input, -1 outside
-    inside = at >= 0
+    sides = zip(size, taps, places, stride, pads, strict=True)
+    at, inside = window_places(tuple(Axis(s, k, o, u, padding=before) for s, k, o, u, (before, _) in sides))
     if implementation == 2:
         expected = (inputs, *size, outputs, *places) if first else (*size, inputs, *places, outputs)
         _check(kernel, expected)
@@ -73,20 +73,6 @@ def bias_from_keras(bias: Array, outputs: int, places: tuple[int, ...], *, first
     """``(*positions, out)``; where channels are first, Keras reads the same numbers as ``(out, *positions)``."""
     _check(bias, (*places, outputs), "bias")
     return bias.reshape(outputs, *places) if first else np.moveaxis(bias, -1, 0)
-
-
-def _read(size: tuple[int, ...], taps: tuple[int, ...], stride: tuple[int, ...], padding: str) -> npt.NDArray[np.int64]:
-    places, pads = keras_geometry(size, taps, stride, padding)
-    n = len(size)
-    flat, outside = np.zeros((1,) * 2 * n, np.int64), np.zeros((1,) * 2 * n, bool)
-    for d in range(n):
-        table = np.arange(places[d])[:, None] * stride[d] + np.arange(taps[d]) - pads[d][0]
-        shape = [1] * 2 * n
-        shape[d], shape[n + d] = table.shape
-        table = table.reshape(shape)
-        flat = flat + table * math.prod(size[d + 1 :])
-        outside = outside | (table < 0) | (table >= size[d])
-    return np.where(outside, -1, flat).reshape(math.prod(places), math.prod(taps))
 
 
 def from_flax(kernel: Array, *, inputs: int, taps: tuple[int, ...]) -> Array:

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .._engines._groups import Groups, groups_of, take
-from .._spec.geometry import Axis, Table
+from .._spec.geometry import Axis, Table, window_places
 from .._spec.problem import Map
 from .._spec.wiring import Wiring, parse_edges, parse_wiring
 
@@ -131,7 +131,7 @@ class _Channels:
             inputs, outputs = self.wiring.edges()
             rows = np.full((self.wiring.out_channels, self.wiring.in_channels), self.wiring.n_edges)
             rows[outputs, inputs] = np.arange(self.wiring.n_edges)
-            return _pick(torch.cat([weight, weight.new_zeros(1, *weight.shape[1:])]), 0, rows).movedim(1, 1 + self.n)
+            return _pick(_with_zero(weight, 0), 0, rows).movedim(1, 1 + self.n)
         return take(weight.unflatten(0, (-1, self.groups.parents)).movedim(1, 1 + self.n), 0, self.groups.outputs)
 
     def weight_back(self, kernels: Tensor) -> Tensor:
@@ -207,16 +207,12 @@ class _Form:
         if self.is_shared:
             kernels = kernels.flatten(0, n)
             return kernels.flip(tuple(range(2, 2 + n))) if self.axes[0].flip else kernels
-        split = kernels.unflatten(0, (self.channels.count, -1))  # (G, J, *R, I, *K)
-        flat = split.movedim(2 + n, 2).flatten(3)
-        table = _joined(
-            [_taps(axis, count) for axis, count in zip(self.axes, self.tile, strict=True)],
-            [count * axis.kernel for axis, count in zip(self.axes, self.tile, strict=True)],
-        )  # (*R, *extent), of places in (R1, K1, R2, K2, ...)
-        interleaved = flat.unflatten(3, (*self.tile, *(axis.kernel for axis in self.axes)))
-        interleaved = interleaved.permute(0, 1, 2, *_alternating(3, n)).flatten(3)
-        spread = _pick(F.pad(interleaved, (0, 1)), 3, table)  # (G, J, I, *R, *extent)
-        return spread.movedim((1, 2), (1 + n, 2 + n)).flatten(0, 1 + n)
+        split = kernels.unflatten(0, (self.channels.count, -1)).movedim(2 + n, 2)  # (G, J, I, *R, *K)
+        for direction, (axis, count) in enumerate(zip(self.axes, self.tile, strict=True)):
+            row, tap = 3 + direction, 3 + n + direction
+            flat = split.movedim(tap, row + 1).flatten(row, row + 1)
+            split = _pick(_with_zero(flat, row), row, _taps(axis, count)).movedim(row + 1, tap)
+        return split.movedim((1, 2), (1 + n, 2 + n)).flatten(0, 1 + n)
 
     def convolve(self, signal: Tensor, kernels: Tensor) -> Tensor:
         """``(B, G*R*J, *Q)``."""
@@ -290,23 +286,26 @@ class _Form:
     # -- products ------------------------------------------------------------------------------------------------------
 
     def places(self) -> Table:
-        """``(*R, *Q, *K)``: the place in the input of each tap of each window, flat; past its end where it is padding."""
+        """``(*R, *Q, K)``: the place in the input of each tap of each window, flat; past its end where it is padding."""
         if not all(isinstance(size, int) for axis in self.axes for size in (axis.size, axis.output)):
             raise ValueError(
                 "convarium: the input size of a tiled or local convolution, or of a gradient by its weight, must be known "
                 "where it leaves PyTorch; let the batch alone be dynamic"
             )
-        tables = []
-        for axis, rounds, count in zip(self.axes, self.rounds, self.tile, strict=True):
-            table = np.full((rounds * count, axis.kernel), -1)
-            table[: axis.output] = axis.table()
-            tables.append(table.reshape(rounds, count, axis.kernel).swapaxes(0, 1))
-        return _joined(tables, [axis.size for axis in self.axes])
+        n, (flat, inside) = self.n, window_places(self.axes)
+        end = math.prod(axis.size for axis in self.axes)
+        places = np.where(inside, flat, end).reshape(*(axis.output for axis in self.axes), -1)
+        more = [
+            (0, each * count - size) for each, count, size in zip(self.rounds, self.tile, places.shape, strict=False)
+        ]
+        sizes = [size for pair in zip(self.rounds, self.tile, strict=True) for size in pair]
+        turned = np.pad(places, [*more, (0, 0)], constant_values=end).reshape(*sizes, -1)  # (Q1, R1, Q2, R2, ..., K)
+        return turned.transpose(*range(1, 2 * n, 2), *range(0, 2 * n, 2), 2 * n)
 
     def windows(self, signal: Tensor) -> Tensor:
         """``(G, R, B*Q, I*K)``."""
         table = self.places().reshape(math.prod(self.tile), math.prod(self.rounds), -1)
-        taken = _pick(F.pad(signal.flatten(2), (0, 1)), 2, table)  # (B, C, R, Q, K)
+        taken = _pick(_with_zero(signal.flatten(2), 2), 2, table)  # (B, C, R, Q, K)
         parts = taken.unflatten(1, (self.channels.count, -1)).permute(1, 3, 0, 4, 2, 5)
         return parts.flatten(4).flatten(2, 3)
 
@@ -332,7 +331,7 @@ class _Form:
         taps, rounds = math.prod(axis.kernel for axis in self.axes), math.prod(self.rounds)
         parts = products.unflatten(3, (-1, taps)).unflatten(2, (-1, rounds)).permute(2, 0, 4, 1, 3, 5)
         table = _inverse(self.places(), math.prod(axis.size for axis in self.axes))
-        summed = _pick(F.pad(parts.flatten(3).flatten(1, 2), (0, 1)), 2, table).sum(3)
+        summed = _pick(_with_zero(parts.flatten(3).flatten(1, 2), 2), 2, table).sum(3)
         return summed.unflatten(2, tuple(axis.size for axis in self.axes))
 
     def products_as_kernels(self, products: Tensor) -> Tensor:
@@ -358,30 +357,24 @@ def _padded(signal: Tensor, pads: Sequence[tuple[int, int]]) -> Tensor:
     return signal if all(isinstance(side, int) and side == 0 for side in sides) else F.pad(signal, sides)
 
 
+def _with_zero(tensor: Tensor, dim: int) -> Tensor:
+    """One more place at the end of a dimension, for tables to name where there is nothing."""
+    return F.pad(tensor, [0, 0] * (tensor.ndim - dim - 1) + [0, 1])
+
+
 def _pick(tensor: Tensor, dim: int, table: Table) -> Tensor:
     """The places along a dimension that a table names, in the table's shape."""
     places = torch.from_numpy(np.ascontiguousarray(table).reshape(-1)).to(tensor.device)
     return tensor.index_select(dim, places).unflatten(dim, table.shape)
 
 
-def _joined(tables: Sequence[Table], sizes: Sequence[int]) -> Table:
-    """Tables of one direction each, all of as many dimensions, as one of flat places: ``-1`` in any is the place past the end."""
-    n, rank = len(tables), tables[0].ndim
-    flat, outside = np.zeros((1,) * (n * rank), np.int64), np.zeros((1,) * (n * rank), bool)
-    for direction, table in enumerate(tables):
-        shape = [1] * (n * rank)
-        shape[direction::n] = table.shape
-        flat = flat + table.reshape(shape) * math.prod(sizes[direction + 1 :])
-        outside = outside | (table.reshape(shape) < 0)
-    return np.where(outside, math.prod(sizes), flat)
-
-
 def _taps(axis: Axis, count: int) -> Table:
-    """``(R, extent)``: which tap of kernel ``r`` lies there, flat in ``(R, K)``; ``-1`` where none does."""
+    """``(R, extent)``: which tap of kernel ``r`` lies there, flat in ``(R, K)``; past its end where none does."""
     first = np.arange(count)[:, None] * axis.stride
     tap, off = np.divmod(np.arange((count - 1) * axis.stride + axis.reach) - first, axis.dilation)
     kernel = axis.kernel - 1 - tap if axis.flip else tap
-    return np.where((off == 0) & (tap >= 0) & (tap < axis.kernel), np.arange(count)[:, None] * axis.kernel + kernel, -1)
+    flat = np.arange(count)[:, None] * axis.kernel + kernel
+    return np.where((off == 0) & (tap >= 0) & (tap < axis.kernel), flat, count * axis.kernel)
 
 
 def _inverse(table: Table, size: int) -> Table:
@@ -393,8 +386,3 @@ def _inverse(table: Table, size: int) -> Table:
     found = np.full((size, max(int(counts.max(initial=0)), 1)), places.size)
     found[places[order], np.arange(order.size) - np.repeat(np.cumsum(counts) - counts, counts)] = order
     return found
-
-
-def _alternating(first: int, n: int) -> list[int]:
-    """Dimensions ``(*R, *K)`` from ``first`` on, as ``(R1, K1, R2, K2, ...)``."""
-    return [first + side * n + direction for direction in range(n) for side in (0, 1)]

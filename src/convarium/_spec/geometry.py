@@ -7,6 +7,7 @@ with zeros means: so an :class:`Axis` knows the padding before, and the padding 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,6 +61,20 @@ def _table(axis: Axis) -> Table:
     table = np.where((table < 0) | (table >= axis.size), -1, table)
     table.setflags(write=False)
     return table
+
+
+def window_places(axes: tuple[Axis, ...]) -> tuple[Table, npt.NDArray[np.bool_]]:
+    """``(positions, taps)``: the flat place that each position reads through each tap, and whether it is in the input."""
+    n = len(axes)
+    flat, inside = np.zeros((), dtype=np.int64), np.ones((), dtype=np.bool_)
+    for direction, axis in enumerate(axes):
+        shape = [1] * (2 * n)
+        shape[direction], shape[n + direction] = axis.output, axis.kernel
+        table = axis.table().reshape(shape)
+        flat = flat * axis.size + np.maximum(table, 0)
+        inside = inside & (table >= 0)
+    shape = [math.prod(axis.output for axis in axes), math.prod(axis.kernel for axis in axes)]
+    return flat.reshape(shape), inside.reshape(shape)
 
 
 def output_size(size: int, kernel: int, stride: int, dilation: int, before: int, after: int) -> int:
