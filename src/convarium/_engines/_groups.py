@@ -28,6 +28,17 @@ class Groups:
     inputs_back: Order
     outputs_back: Order
 
+    def kernels(self, weight: Tensor, by_edge: bool, n: int) -> Tensor:
+        """``(out_channels, *tile, parents, *kernel)`` of a weight in ``n`` directions: outputs in the order of their groups."""
+        if by_edge:
+            weight = weight.unflatten(0, (-1, self.parents)).movedim(1, 1 + n)
+        return take(weight, 0, self.outputs)
+
+    def weight(self, kernels: Tensor, by_edge: bool, n: int) -> Tensor:
+        """The weight of which these are :meth:`kernels`."""
+        weight = take(kernels, 0, self.outputs_back)
+        return weight.movedim(1 + n, 1).flatten(0, 1) if by_edge else weight
+
 
 @lru_cache(maxsize=512)
 def groups_of(wiring: Wiring) -> Groups | None:

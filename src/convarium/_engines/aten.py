@@ -167,10 +167,7 @@ def _grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor
         result[call.kernel] = part
     if problem.flip:
         result = result.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim)))
-    result = take(result, 0, channels.outputs_back)
-    if problem.wiring.by_edge:
-        result = result.movedim(1 + problem.ndim, 1).flatten(0, 1)
-    return result.contiguous()
+    return channels.weight(result, problem.wiring.by_edge, problem.ndim).contiguous()
 
 
 def _by_real_parts(map: Callable[[Problem, Tensor, Tensor], Tensor], problem: Problem, a: Tensor, b: Tensor) -> Tensor:
@@ -189,10 +186,8 @@ def _groups_of(problem: Problem) -> Groups:
 
 def _kernels(problem: Problem, channels: Groups, weight: Tensor) -> Tensor:
     """``(O, *tile, I, *kernel)``, outputs in the order of their groups, taps as a correlation has them."""
-    if problem.wiring.by_edge:
-        weight = weight.unflatten(0, (-1, channels.parents)).movedim(1, 1 + problem.ndim)
-    weight = take(weight, 0, channels.outputs)
-    return weight.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim))) if problem.flip else weight
+    kernels = channels.kernels(weight, problem.wiring.by_edge, problem.ndim)
+    return kernels.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim))) if problem.flip else kernels
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import dataclasses
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .._spec.channels import ChannelGraph
@@ -18,6 +17,7 @@ from .._spec.problem import Map, Problem
 from .._spec.wiring import Wiring
 from .._spec.work import Work
 from . import aten, matmul, native
+from ._zeros import edges_alone, with_zeros
 
 SUMMARY = "any graph as a dense convolution, with zeros where it has no edge"
 UNASKED: str | None = "a NaN passes zeros where the graph has no edge; engine='dense' asks for it"
@@ -65,20 +65,11 @@ def grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor:
 
 def grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
     every = _running("grad_weight", problem).grad_weight(_filled(problem), input, grad_output)
-    if not problem.wiring.by_edge:
-        return every
-    inputs, outputs = _edges(problem.wiring)
-    return every.movedim(1 + problem.ndim, 1)[outputs.to(every.device), inputs.to(every.device)]
+    return edges_alone(every, problem.wiring, problem.ndim) if problem.wiring.by_edge else every
 
 
 def _with_zeros(problem: Problem, weight: Tensor) -> Tensor:
-    """``(out_channels, *tile, in_channels, *kernel)`` of a weight by edge."""
-    if not problem.wiring.by_edge:
-        return weight
-    inputs, outputs = _edges(problem.wiring)
-    every = weight.new_zeros(_filled(problem).weight_shape)
-    every.movedim(1 + problem.ndim, 1)[outputs.to(every.device), inputs.to(every.device)] = weight
-    return every
+    return with_zeros(weight, problem.wiring, problem.ndim) if problem.wiring.by_edge else weight
 
 
 def _running(map: Map, problem: Problem) -> Any:
@@ -98,9 +89,3 @@ def _filled(problem: Problem) -> Problem:
     return dataclasses.replace(
         problem, wiring=Wiring(ChannelGraph.dense(wiring.in_channels, wiring.out_channels), by_edge=False)
     )
-
-
-@lru_cache(maxsize=512)
-def _edges(wiring: Wiring) -> tuple[Tensor, Tensor]:
-    inputs, outputs = torch.from_numpy(wiring.edges().copy())
-    return inputs, outputs

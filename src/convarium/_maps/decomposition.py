@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .._engines._groups import Groups, groups_of, take
+from .._engines._zeros import edges_alone, with_zeros
 from .._spec.geometry import Axis, Table, window_places
 from .._spec.problem import Map
 from .._spec.wiring import Wiring, parse_edges, parse_wiring
@@ -38,30 +39,30 @@ MOST_ZEROS = 4  # times the products that the zeros beside its kernels may make 
 def forward(input: Tensor, weight: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
     wiring = _wiring("forward", input, weight, settings)
     form = _Form.of(wiring, input.shape[2:], weight.shape[-len(sizes) :], sizes, settings)
-    signal, kernels = form.channels.inputs(input), form.channels.kernels(weight)
+    signal, kernels = take(input, 1, form.groups.inputs), form.kernels(weight)
     if form.is_one_convolution:
         output = form.tiles_as_positions(form.convolve(signal, form.as_shared(kernels)))
     else:
         output = form.products_as_output(form.windows(signal) @ form.matrices(kernels).mT)
-    return form.channels.outputs_back(output)
+    return take(output, 1, form.groups.outputs_back)
 
 
 def grad_input(grad_output: Tensor, weight: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
     wiring = _wiring("grad_input", grad_output, weight, settings)
     form = _Form.of(wiring, sizes, weight.shape[-len(sizes) :], grad_output.shape[2:], settings)
-    gradient, kernels = form.channels.outputs(grad_output), form.channels.kernels(weight)
+    gradient, kernels = take(grad_output, 1, form.groups.outputs), form.kernels(weight)
     if form.is_one_convolution:
         result = form.transpose(form.positions_as_tiles(gradient), form.as_shared(kernels))
     else:
         result = form.products_as_input(form.gradients(gradient) @ form.matrices(kernels))
-    return form.channels.inputs_back(result)
+    return take(result, 1, form.groups.inputs_back)
 
 
 def grad_weight(input: Tensor, grad_output: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
     wiring = _wiring("grad_weight", input, grad_output, settings)
     form = _Form.of(wiring, input.shape[2:], sizes, grad_output.shape[2:], settings)
-    signal, gradient = form.channels.inputs(input), form.channels.outputs(grad_output)
-    return form.channels.weight_back(form.products_as_kernels(form.gradients(gradient).mT @ form.windows(signal)))
+    signal, gradient = take(input, 1, form.groups.inputs), take(grad_output, 1, form.groups.outputs)
+    return form.weight(form.products_as_kernels(form.gradients(gradient).mT @ form.windows(signal)))
 
 
 DECOMPOSITIONS: dict[Map, Callable[..., Tensor]] = {
@@ -98,60 +99,15 @@ def _wiring(map: Map, a: Tensor, b: Tensor, settings: Sequence[Any]) -> Wiring:
 
 
 @dataclass(frozen=True, slots=True)
-class _Channels:
-    """The channels as groups of neighbours: permuted where that is enough, else one group with zeros where there is no edge.
-
-    Kernels are then ``(O, *tile, I, *kernel)``: all outputs in the order of their groups, the inputs of one group.
-    """
-
-    wiring: Wiring
-    groups: Groups | None
-    n: int
-
-    @property
-    def count(self) -> int:
-        return 1 if self.groups is None else self.groups.count
-
-    def inputs(self, signal: Tensor) -> Tensor:
-        return signal if self.groups is None else take(signal, 1, self.groups.inputs)
-
-    def outputs(self, signal: Tensor) -> Tensor:
-        return signal if self.groups is None else take(signal, 1, self.groups.outputs)
-
-    def inputs_back(self, signal: Tensor) -> Tensor:
-        return signal if self.groups is None else take(signal, 1, self.groups.inputs_back)
-
-    def outputs_back(self, signal: Tensor) -> Tensor:
-        return signal if self.groups is None else take(signal, 1, self.groups.outputs_back)
-
-    def kernels(self, weight: Tensor) -> Tensor:
-        if not self.wiring.by_edge:
-            return weight
-        if self.groups is None:
-            inputs, outputs = self.wiring.edges()
-            rows = np.full((self.wiring.out_channels, self.wiring.in_channels), self.wiring.n_edges)
-            rows[outputs, inputs] = np.arange(self.wiring.n_edges)
-            return _pick(_with_zero(weight, 0), 0, rows).movedim(1, 1 + self.n)
-        return take(weight.unflatten(0, (-1, self.groups.parents)).movedim(1, 1 + self.n), 0, self.groups.outputs)
-
-    def weight_back(self, kernels: Tensor) -> Tensor:
-        if not self.wiring.by_edge:
-            return kernels
-        if self.groups is None:
-            inputs, outputs = self.wiring.edges()
-            every = kernels.movedim(1 + self.n, 1).flatten(0, 1)
-            return _pick(every, 0, outputs * self.wiring.in_channels + inputs)
-        return take(kernels, 0, self.groups.outputs_back).movedim(1 + self.n, 1).flatten(0, 1)
-
-
-@dataclass(frozen=True, slots=True)
 class _Form:
     """A convolution's geometry and channels; sizes may be symbolic where kernels are shared.
 
     Letters in comments: B samples, G groups, I inputs and J outputs of one; R kernels that take turns, Q rounds, K taps.
     """
 
-    channels: _Channels
+    wiring: Wiring
+    groups: Groups
+    has_zeros: bool  # one group of all channels, with zeros where the graph has no edge
     axes: tuple[Axis, ...]
     tile: tuple[int, ...]
 
@@ -162,7 +118,9 @@ class _Form:
             Axis(places, taps, windows, u, d, p, flip)
             for places, taps, windows, u, d, p in zip(size, kernel, output, stride, dilation, padding, strict=True)
         )
-        return _Form(_Channels(wiring, groups_of(wiring), len(axes)), axes, tuple(tile))
+        groups = groups_of(wiring)
+        every = Groups(1, wiring.in_channels, wiring.out_channels, None, None, None, None)
+        return _Form(wiring, groups or every, groups is None, axes, tuple(tile))
 
     @property
     def n(self) -> int:
@@ -174,10 +132,12 @@ class _Form:
 
     @property
     def is_one_convolution(self) -> bool:
-        if self.n > 3 or self.is_shared:
-            return self.n <= 3
-        taps, with_zeros = (math.prod(sizes) for sizes in ([axis.kernel for axis in self.axes], self.extents))
-        return math.prod(self.tile) <= MOST_KERNELS and with_zeros <= MOST_ZEROS * taps
+        if self.n > 3:
+            return False
+        if self.is_shared:
+            return True
+        taps = math.prod(axis.kernel for axis in self.axes)
+        return math.prod(self.tile) <= MOST_KERNELS and math.prod(self.extents) <= MOST_ZEROS * taps
 
     @property
     def rounds(self) -> list[int]:
@@ -199,6 +159,23 @@ class _Form:
             return [axis.kernel for axis in self.axes]
         return [(kernels - 1) * axis.stride + axis.reach for axis, kernels in zip(self.axes, self.tile, strict=True)]
 
+    @property
+    def reaches(self) -> list[int]:
+        """Input positions from the first to the last of one of those kernels, both counted."""
+        return [dilation * (extent - 1) + 1 for dilation, extent in zip(self.dilation, self.extents, strict=True)]
+
+    def kernels(self, weight: Tensor) -> Tensor:
+        """``(G*J, *tile, I, *kernel)``."""
+        if self.has_zeros:
+            return with_zeros(weight, self.wiring, self.n)
+        return self.groups.kernels(weight, self.wiring.by_edge, self.n)
+
+    def weight(self, kernels: Tensor) -> Tensor:
+        """The weight of which these are :meth:`kernels`."""
+        if self.has_zeros:
+            return edges_alone(kernels, self.wiring, self.n)
+        return self.groups.weight(kernels, self.wiring.by_edge, self.n)
+
     # -- one convolution -----------------------------------------------------------------------------------------------
 
     def as_shared(self, kernels: Tensor) -> Tensor:
@@ -207,7 +184,7 @@ class _Form:
         if self.is_shared:
             kernels = kernels.flatten(0, n)
             return kernels.flip(tuple(range(2, 2 + n))) if self.axes[0].flip else kernels
-        split = kernels.unflatten(0, (self.channels.count, -1)).movedim(2 + n, 2)  # (G, J, I, *R, *K)
+        split = kernels.unflatten(0, (self.groups.count, -1)).movedim(2 + n, 2)  # (G, J, I, *R, *K)
         for direction, (axis, count) in enumerate(zip(self.axes, self.tile, strict=True)):
             row, tap = 3 + direction, 3 + n + direction
             flat = split.movedim(tap, row + 1).flatten(row, row + 1)
@@ -217,8 +194,7 @@ class _Form:
     def convolve(self, signal: Tensor, kernels: Tensor) -> Tensor:
         """``(B, G*R*J, *Q)``."""
         padding = [axis.padding for axis in self.axes]
-        reaches = [dilation * (extent - 1) + 1 for dilation, extent in zip(self.dilation, self.extents, strict=True)]
-        sides = list(zip(self.axes, self.rounds, self.steps, reaches, strict=True))
+        sides = list(zip(self.axes, self.rounds, self.steps, self.reaches, strict=True))
         if not all(
             _is_known((axis.size + 2 * axis.padding - reach) // step + 1 == rounds)
             for axis, rounds, step, reach in sides
@@ -229,13 +205,12 @@ class _Form:
             ]
             signal, padding = _padded(signal, pads), [0] * self.n
         return torch.ops.aten.convolution(
-            signal, kernels, None, self.steps, padding, self.dilation, False, [0] * self.n, self.channels.count
+            signal, kernels, None, self.steps, padding, self.dilation, False, [0] * self.n, self.groups.count
         )
 
     def transpose(self, gradient: Tensor, kernels: Tensor) -> Tensor:
         """``(B, G*I, *size)`` of ``(B, G*R*J, *Q)``."""
-        reaches = [dilation * (extent - 1) + 1 for dilation, extent in zip(self.dilation, self.extents, strict=True)]
-        sides = list(zip(self.axes, self.rounds, self.steps, reaches, strict=True))
+        sides = list(zip(self.axes, self.rounds, self.steps, self.reaches, strict=True))
         whole = [(rounds - 1) * step + reach for _, rounds, step, reach in sides]
         padding = [axis.padding for axis in self.axes]
         more = [axis.size + 2 * axis.padding - length for axis, length in zip(self.axes, whole, strict=True)]
@@ -244,7 +219,7 @@ class _Form:
         )
         result: Tensor = torch.ops.aten.convolution(
             gradient, kernels, None, self.steps, padding if fits else [0] * self.n, self.dilation, True,
-            more if fits else [0] * self.n, self.channels.count,
+            more if fits else [0] * self.n, self.groups.count,
         )  # fmt: skip
         if fits:
             return result
@@ -257,7 +232,7 @@ class _Form:
         """``(B, O, *output)`` of ``(B, G*R*J, *Q)``."""
         if self.is_shared:
             return output
-        return self._as_positions(output.unflatten(1, (self.channels.count, *self.tile, -1)))
+        return self._as_positions(output.unflatten(1, (self.groups.count, *self.tile, -1)))
 
     def positions_as_tiles(self, output: Tensor) -> Tensor:
         """``(B, G*R*J, *Q)`` of ``(B, O, *output)``."""
@@ -280,7 +255,7 @@ class _Form:
         parts = _padded(output, [(0, rounds * count - axis.output) for axis, rounds, count in sides])
         for direction in reversed(range(n)):
             parts = parts.unflatten(2 + direction, (-1, self.tile[direction]))
-        parts = parts.unflatten(1, (self.channels.count, -1))  # (B, G, J, Q1, R1, ...)
+        parts = parts.unflatten(1, (self.groups.count, -1))  # (B, G, J, Q1, R1, ...)
         return parts.permute(0, 1, *(4 + 2 * i for i in range(n)), 2, *(3 + 2 * i for i in range(n)))
 
     # -- products ------------------------------------------------------------------------------------------------------
@@ -306,12 +281,12 @@ class _Form:
         """``(G, R, B*Q, I*K)``."""
         table = self.places().reshape(math.prod(self.tile), math.prod(self.rounds), -1)
         taken = _pick(_with_zero(signal.flatten(2), 2), 2, table)  # (B, C, R, Q, K)
-        parts = taken.unflatten(1, (self.channels.count, -1)).permute(1, 3, 0, 4, 2, 5)
+        parts = taken.unflatten(1, (self.groups.count, -1)).permute(1, 3, 0, 4, 2, 5)
         return parts.flatten(4).flatten(2, 3)
 
     def matrices(self, kernels: Tensor) -> Tensor:
         """``(G, R, J, I*K)``."""
-        parts = kernels.unflatten(0, (self.channels.count, -1)).movedim(1, 1 + self.n)  # (G, *R, J, I, *K)
+        parts = kernels.unflatten(0, (self.groups.count, -1)).movedim(1, 1 + self.n)  # (G, *R, J, I, *K)
         return parts.flatten(2 + self.n).flatten(1, self.n)
 
     def gradients(self, output: Tensor) -> Tensor:
@@ -344,9 +319,8 @@ def _is_known(condition: Any) -> bool:
     """Whether it is true for all sizes; asking is no promise about a symbolic one."""
     if isinstance(condition, bool):
         return condition
-    from torch.fx.experimental.symbolic_shapes import (
-        statically_known_true,
-    )  # with all of SymPy, where it is there already
+    # With all of SymPy, which is there already where a size is symbolic.
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
 
     return statically_known_true(condition)
 
