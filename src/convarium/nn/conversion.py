@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -46,29 +47,30 @@ def tie(layer: Layer) -> Layer:
     name = f"{type(layer).__name__}.tie"
     if layer.tile is None:
         raise ValueError(f"{name}: the layer has one kernel for all positions already")
-    weight, bias = layer.weight.detach(), layer.bias
-    bias_has_tile = bias is not None and bias.ndim > 1 and not layer._transposed
-    untied = [weight, bias.detach()] if bias is not None and bias_has_tile else [weight]
+    untied = {"weight": layer.weight.detach()}
+    if (
+        layer.bias is not None and layer.bias.ndim > 1 and not layer._transposed
+    ):  # an untied one of a transposed layer has no tile
+        untied["bias"] = layer.bias.detach()
     is_local = isinstance(layer, local._Local)
-    tile = tuple(_period(untied, dim, count, is_local) for dim, count in enumerate(layer.tile, start=1))
+    tile = tuple(_period(untied.values(), dim, count, is_local) for dim, count in enumerate(layer.tile, start=1))
     if tile == layer.tile:
         raise ValueError(f"{name}: the layer's kernels differ, none of tile {layer.tile} can be left out")
-    weight, bias = _first(weight, tile), _first(bias, tile) if bias is not None and bias_has_tile else bias
     form = f"{'Transpose' if layer._transposed else ''}{layer._n}d"
+    first = {key: _first(tensor, tile) for key, tensor in untied.items()}
     if any(count > 1 for count in tile):
-        kind = getattr(tiled, f"TiledConv{form}")
-        return _filled(_empty(layer, kind, tile=tile, channels=layer.channels), layer, weight, bias)
-    own = {}
-    if bias is not None and bias_has_tile:
-        bias, own = bias.flatten(), {"bias": True}
+        new = _empty(layer, getattr(tiled, f"TiledConv{form}"), tile=tile, channels=layer.channels)
+        return _filled(new, layer, first["weight"], first.get("bias", layer.bias))
+    first = {key: tensor.flatten(0, layer._n) for key, tensor in first.items()}
+    own = {"bias": True} if "bias" in first else {}
     if layer.channels is None:
         new = _empty(layer, getattr(shared, f"Conv{form}"), **own)
     else:
         new = getattr(channel, f"ChannelConv{form}")(layer.channels, **_arguments(layer) | own)
-    return _filled(new, layer, weight.flatten(0, layer._n), bias)
+    return _filled(new, layer, first["weight"], first.get("bias", layer.bias))
 
 
-def _period(untied: list[Tensor], dim: int, count: int, is_local: bool) -> int:
+def _period(untied: Collection[Tensor], dim: int, count: int, is_local: bool) -> int:
     """The least number of kernels that, taking turns in this direction, are these; a tile has to be a multiple of it."""
     for period in range(1, count):
         if is_local or count % period == 0:
