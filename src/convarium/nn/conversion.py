@@ -48,9 +48,7 @@ def tie(layer: Layer) -> Layer:
     if layer.tile is None:
         raise ValueError(f"{name}: the layer has one kernel for all positions already")
     untied = {"weight": layer.weight.detach()}
-    if (
-        layer.bias is not None and layer.bias.ndim > 1 and not layer._transposed
-    ):  # an untied one of a transposed layer has no tile
+    if layer.bias is not None and layer.bias.ndim > 1 and not layer._transposed:  # where it is by output, not by tile
         untied["bias"] = layer.bias.detach()
     is_local = isinstance(layer, local._Local)
     tile = tuple(_period(untied.values(), dim, count, is_local) for dim, count in enumerate(layer.tile, start=1))
