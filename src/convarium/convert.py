@@ -7,20 +7,18 @@ takes PyTorch's layout, channels first, and gives the original's numbers to roun
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from . import nn as ours
-from ._convert import keras_files, keras_layers, keras_weights, local_weights
+from ._convert import keras_files, keras_layers, keras_weights, local_weights, torch_modules
 from ._convert.keras_layers import KerasLayer
-from ._spec.arguments import positive
+from ._convert.local_layers import Numbers, as_array, local_layer, taps_of
 
 __all__ = [
     "from_keras",
@@ -31,8 +29,6 @@ __all__ = [
     "local_from_unfold",
     "to_safetensors",
 ]
-
-Array: TypeAlias = "np.ndarray[Any, Any] | Tensor"
 
 
 def from_keras(
@@ -94,7 +90,7 @@ def load(path: str | os.PathLike[str]) -> nn.Sequential:
 
 
 def local_from_flax(
-    kernel: Array, bias: Array | None = None, *, input_size: Any, kernel_size: Any,
+    kernel: Numbers, bias: Numbers | None = None, *, input_size: Any, kernel_size: Any,
     stride: Any = 1, padding: Any = 0, dilation: Any = 1,
 ) -> ours.Layer:  # fmt: skip
     """``flax.linen.ConvLocal`` (1-3 D) as ``LocalConv1d``, ``2d`` or ``3d``.
@@ -114,18 +110,14 @@ def local_from_flax(
         >>> cv.convert.local_from_flax(np.zeros((6, 9, 4)), input_size=8, kernel_size=3).weight.shape
         torch.Size([4, 6, 3, 3])
     """
-    kernel, taps = _array(kernel), _taps("local_from_flax", kernel_size, input_size)
-    if kernel.ndim != len(taps) + 2 or kernel.shape[-2] % max(int(np.prod(taps)), 1):
-        raise ValueError(
-            f"local_from_flax: kernel must be (*positions, in_channels * {int(np.prod(taps))}, out_channels), got {kernel.shape}"
-        )
-    weight = local_weights.from_flax(kernel, inputs=kernel.shape[-2] // int(np.prod(taps)), taps=taps)
-    moved = None if bias is None else np.moveaxis(_array(bias), -1, 0)
-    return _local("local_from_flax", weight, moved, taps, input_size, stride, padding, dilation)
+    call, taps = "local_from_flax", taps_of("local_from_flax", kernel_size, input_size)
+    weight = local_weights.from_flax(call, as_array(kernel), taps)
+    moved = None if bias is None else np.moveaxis(as_array(bias), -1, 0)
+    return local_layer(call, weight, moved, len(taps), input_size, stride, padding, dilation)
 
 
 def local_from_unfold(
-    weight: Array, bias: Array | None = None, *, input_size: Any, kernel_size: Any,
+    weight: Numbers, bias: Numbers | None = None, *, input_size: Any, kernel_size: Any,
     stride: Any = 1, padding: Any = 0, dilation: Any = 1,
 ) -> ours.Layer:  # fmt: skip
     """The locally connected layer of PyTorch's forum (``unfold``, times weight, summed) as ``LocalConv``.
@@ -142,17 +134,14 @@ def local_from_unfold(
         >>> cv.convert.local_from_unfold(torch.zeros(1, 4, 3, 6, 6, 9), input_size=8, kernel_size=(3, 3)).weight.shape
         torch.Size([4, 6, 6, 3, 3, 3])
     """
-    taps = _taps("local_from_unfold", kernel_size, input_size)
-    try:
-        turned = local_weights.from_unfold(_array(weight), taps=taps)
-    except ValueError as error:
-        raise ValueError(f"local_from_unfold: {error}") from None
-    first = None if bias is None else _array(bias)[0]
-    return _local("local_from_unfold", turned, first, taps, input_size, stride, padding, dilation)
+    call, taps = "local_from_unfold", taps_of("local_from_unfold", kernel_size, input_size)
+    turned = local_weights.from_unfold(call, as_array(weight), taps)
+    first = None if bias is None else as_array(bias)[0]
+    return local_layer(call, turned, first, len(taps), input_size, stride, padding, dilation)
 
 
 def local_from_torch7(
-    weight: Array, bias: Array | None = None, *, input_size: Any, stride: Any = 1, padding: Any = 0
+    weight: Numbers, bias: Numbers | None = None, *, input_size: Any, stride: Any = 1, padding: Any = 0
 ) -> ours.Layer:
     """torch7's ``nn.SpatialConvolutionLocal`` and its kin as ``LocalConv``.
 
@@ -168,17 +157,10 @@ def local_from_torch7(
         >>> cv.convert.local_from_torch7(torch.zeros(6, 6, 4, 3, 3, 3), input_size=8).weight.shape
         torch.Size([4, 6, 6, 3, 3, 3])
     """
-    array = _array(weight)
-    n = (array.ndim - 2) // 2
-    if array.ndim not in (4, 6, 8):
-        raise ValueError(
-            f"local_from_torch7: weight must be (*positions, out_channels, in_channels, *kernel), got {array.shape}"
-        )
-    taps = tuple(array.shape[-n:])
-    turned = local_weights.from_torch7(array, taps=taps)
-    return _local(
-        "local_from_torch7", turned, None if bias is None else _array(bias), taps, input_size, stride, padding, 1
-    )
+    call = "local_from_torch7"
+    turned = local_weights.from_torch7(call, as_array(weight))
+    given = None if bias is None else as_array(bias)
+    return local_layer(call, turned, given, turned.ndim // 2 - 1, input_size, stride, padding, 1)
 
 
 def from_torch(module: nn.Module) -> nn.Module:
@@ -195,72 +177,4 @@ def from_torch(module: nn.Module) -> nn.Module:
         >>> cv.convert.from_torch(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()))[0].untie(tile=2)
         TiledConv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), tile=(2, 2))
     """
-    for name, child in module.named_modules():
-        if type(child) in _TORCH and (
-            "weight" not in child._parameters or any(getattr(child, kind) for kind in _HOOKS)
-        ):
-            name = name or type(child).__name__
-            raise ValueError(f"from_torch: {name} has hooks, or a weight that is pruned or normed; remove them before")
-    found, made = copy.deepcopy(module), dict[int, nn.Module]()
-    if type(found) in _TORCH:
-        return _as_ours(found)
-    for name, child in list(found.named_modules(remove_duplicate=False)):
-        if type(child) in _TORCH:
-            parent, _, own = name.rpartition(".")
-            if id(child) not in made:
-                made[id(child)] = _as_ours(child)
-            setattr(found.get_submodule(parent), own, made[id(child)])
-    return found
-
-
-_TORCH = {getattr(nn, f"Conv{form}{n}d") for form in ("", "Transpose") for n in (1, 2, 3)}
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-def _as_ours(module: Any) -> nn.Module:
-    """With the very parameters of the module, which may be another's too."""
-    kind = getattr(ours, type(module).__name__)
-    more = {"output_padding": module.output_padding} if module.transposed else {"padding_mode": module.padding_mode}
-    new: nn.Module = kind(
-        module.in_channels, module.out_channels, module.kernel_size, stride=module.stride, padding=module.padding,
-        dilation=module.dilation, groups=module.groups, bias=module.bias is not None, device="meta", **more,
-    )  # fmt: skip
-    for own, parameter in module._parameters.items():
-        setattr(new, own, parameter)
-    return new.train(module.training)
-
-
-def _array(value: Array) -> np.ndarray[Any, Any]:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-
-
-def _taps(call: str, kernel_size: Any, input_size: Any) -> tuple[int, ...]:
-    several = [value for value in (kernel_size, input_size) if not isinstance(value, int)]
-    return positive(call, "kernel_size", kernel_size, len(several[0]) if several else 1)
-
-
-def _local(
-    call: str, weight: np.ndarray[Any, Any], bias: np.ndarray[Any, Any] | None, taps: tuple[int, ...],
-    input_size: Any, stride: Any, padding: Any, dilation: Any,
-) -> ours.Layer:  # fmt: skip
-    """``weight`` is ``(out_channels, *positions, in_channels, *kernel)``."""
-    n = len(taps)
-    kind = getattr(ours, f"LocalConv{n}d")
-    if isinstance(padding, str):
-        padding = 0 if padding.lower() == "valid" else padding.lower()
-    layer: ours.Layer = kind(
-        weight.shape[1 + n], weight.shape[0], taps, stride=stride, padding=padding, dilation=dilation,
-        input_size=input_size, bias=False if bias is None else "untied", dtype=torch.from_numpy(weight[:0]).dtype,
-    )  # fmt: skip
-    for name, values in (("weight", weight), ("bias", bias)):
-        if values is None:
-            continue
-        target = getattr(layer, name)
-        if values.shape != tuple(target.shape):
-            raise ValueError(
-                f"{call}: {name} has positions {values.shape[1 : 1 + n]}, but an input of size {layer.input_size} has "
-                f"{tuple(target.shape)[1 : 1 + n]} with this kernel, stride and padding"
-            )
-        with torch.no_grad():
-            target.copy_(torch.from_numpy(np.ascontiguousarray(values)))
-    return layer
+    return torch_modules.exchanged(module)

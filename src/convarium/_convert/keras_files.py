@@ -36,28 +36,22 @@ def read(path: Path) -> list[KerasLayer]:
         if start.startswith(signature):
             try:
                 return reader(path)
-            except (
-                KeyError,
-                AttributeError,
-                TypeError,
-                OSError,
-                RuntimeError,
-                NotImplementedError,
-                zlib.error,
-            ) as error:
-                raise InputError(
-                    f"{path}: the file is damaged ({str(error).splitlines()[0] if str(error) else error!r})"
-                ) from None
+            except (KeyError, AttributeError, TypeError, OSError, RuntimeError, zlib.error) as error:
+                raise InputError(f"{path}: the file is damaged ({_first_line(error)})") from None
     if start.startswith(b"\x80"):
         raise InputError(f"{path}: this is a pickle, which can run code when it is read; it is not opened")
     raise InputError(f"{path}: neither an HDF5 file nor a .keras file")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0]
 
 
 def _open(path: Path, data: Any) -> Any:
     try:
         return extra("h5py", "convert").File(data, "r")
     except OSError as error:
-        raise InputError(f"{path}: not a whole HDF5 file ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: not a whole HDF5 file ({_first_line(error)})") from None
 
 
 def _from_h5(path: Path) -> list[KerasLayer]:

@@ -61,9 +61,14 @@ def same(array: Array) -> Array:
     return array
 
 
-def activation(layer: KerasLayer, name: Any = None) -> list[nn.Module]:
-    """Keras' names of functions; nothing for a linear one."""
-    name = layer.config.get("activation", "linear") if name is None else name
+def _out_and_in_first(array: Array) -> Array:
+    """``(*kernel, a, b)`` to ``(b, a, *kernel)``."""
+    return np.moveaxis(array, (-1, -2), (0, 1))
+
+
+def activation(layer: KerasLayer) -> list[nn.Module]:
+    """A layer's function, by Keras' name of it; nothing for a linear one."""
+    name = layer.config.get("activation")
     if isinstance(name, dict):  # as files of version 3 write what is not a plain name
         name = name.get("config") if isinstance(name.get("config"), str) else name.get("class_name")
     if name in (None, "linear"):
@@ -102,7 +107,7 @@ def _convolution(layer: KerasLayer, shape: Shape) -> Built:
     kind = getattr(ours, f"Conv{n}d")
     made = kind(shape[0], c["filters"], kernel, stride=_sides(c["strides"], n), padding=padding, dilation=dilation,
                 groups=c.get("groups", 1), bias=c["use_bias"])  # fmt: skip
-    return _with_bias(made, layer, lambda a: np.moveaxis(a, (-1, -2), (0, 1)))
+    return _with_bias(made, layer, _out_and_in_first)
 
 
 def _transposed(layer: KerasLayer, shape: Shape) -> Built:
@@ -118,7 +123,7 @@ def _transposed(layer: KerasLayer, shape: Shape) -> Built:
     more = tuple(max(u - k, 0) for k, u in zip(kernel, stride, strict=True))
     kind = getattr(ours, f"ConvTranspose{n}d")
     made = kind(shape[0], c["filters"], kernel, stride=stride, padding=pads, output_padding=more, bias=c["use_bias"])
-    return _with_bias(made, layer, lambda a: np.moveaxis(a, (-1, -2), (0, 1)))
+    return _with_bias(made, layer, _out_and_in_first)
 
 
 def _depthwise(layer: KerasLayer, shape: Shape) -> Built:
@@ -146,7 +151,7 @@ def _separable(layer: KerasLayer, shape: Shape) -> Built:
     second = getattr(ours, f"Conv{n}d")(shape[0] * c["depth_multiplier"], c["filters"], 1, bias=c["use_bias"])
     reads: list[tuple[int, str, Read]] = [
         (0, "weight", _depthwise_kernel),
-        (1, "weight", lambda a: np.moveaxis(a, (-1, -2), (0, 1))),
+        (1, "weight", _out_and_in_first),
     ]
     if c["use_bias"]:
         reads.append((1, "bias", same))

@@ -75,35 +75,29 @@ def bias_from_keras(bias: Array, outputs: int, places: tuple[int, ...], *, first
     return bias.reshape(outputs, *places) if first else np.moveaxis(bias, -1, 0)
 
 
-def from_flax(kernel: Array, *, inputs: int, taps: tuple[int, ...]) -> Array:
+def from_flax(call: str, kernel: Array, taps: tuple[int, ...]) -> Array:
     """``flax.linen.ConvLocal``: (*positions, in x taps, out), a window being all taps of its first channel, then of the next."""
-    n = len(taps)
-    if kernel.ndim != n + 2 or kernel.shape[n] != inputs * math.prod(taps):
-        raise ValueError(
-            f"kernel must be (*positions, in_channels x taps, out_channels) = ({', '.join('p' for _ in taps)}, "
-            f"{inputs * math.prod(taps)}, out_channels), got {kernel.shape}"
-        )
-    parts = kernel.reshape(*kernel.shape[:n], inputs, *taps, kernel.shape[-1])
-    return np.moveaxis(parts, -1, 0)
+    n, each = len(taps), math.prod(taps)
+    if kernel.ndim != n + 2 or kernel.shape[-2] % each:
+        raise ValueError(f"{call}: kernel must be (*positions, in_channels * {each}, out_channels), got {kernel.shape}")
+    return np.moveaxis(kernel.reshape(*kernel.shape[:n], -1, *taps, kernel.shape[-1]), -1, 0)
 
 
-def from_unfold(weight: Array, *, taps: tuple[int, ...]) -> Array:
+def from_unfold(call: str, weight: Array, taps: tuple[int, ...]) -> Array:
     """The layer of PyTorch's forum, for ``unfold`` and a sum of products: (1, out, in, *positions, taps)."""
-    n = len(taps)
-    if weight.ndim != n + 4 or weight.shape[0] != 1 or weight.shape[-1] != math.prod(taps):
+    n, each = len(taps), math.prod(taps)
+    if weight.ndim != n + 4 or weight.shape[0] != 1 or weight.shape[-1] != each:
         raise ValueError(
-            f"weight must be (1, out_channels, in_channels, *positions, {math.prod(taps)}), got {weight.shape}"
+            f"{call}: weight must be (1, out_channels, in_channels, *positions, {each}), got {weight.shape}"
         )
     return np.moveaxis(weight[0], 1, 1 + n).reshape(weight.shape[1], *weight.shape[3:-1], weight.shape[2], *taps)
 
 
-def from_torch7(weight: Array, *, taps: tuple[int, ...]) -> Array:
+def from_torch7(call: str, weight: Array) -> Array:
     """``nn.SpatialConvolutionLocal`` and its kin: (*positions, out, in, *kernel)."""
-    n = len(taps)
-    if weight.ndim != 2 * n + 2 or weight.shape[-n:] != taps:
-        kernel = ", ".join(map(str, taps))
-        raise ValueError(f"weight must be (*positions, out_channels, in_channels, {kernel}), got {weight.shape}")
-    return np.moveaxis(weight, n, 0)
+    if weight.ndim not in (4, 6, 8):
+        raise ValueError(f"{call}: weight must be (*positions, out_channels, in_channels, *kernel), got {weight.shape}")
+    return np.moveaxis(weight, weight.ndim // 2 - 1, 0)
 
 
 def _check(array: Array, expected: tuple[int, ...], name: str = "kernel") -> None:
