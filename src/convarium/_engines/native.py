@@ -192,9 +192,11 @@ def _described(problem: Problem, strides: tuple[int, ...]) -> _Description:
         _axis(*settings) for settings in zip(problem.axes, problem.tile, tile_steps, tap_steps, strict=True)
     ]
     rows = np.ascontiguousarray(rows, dtype=np.int64)
-    most = WIDENED // (4 * math.prod(problem.kernel_size)) if problem.dtype.itemsize == 2 else None
-    parts = (part for alike in wiring.bicliques() for part in _in_parts(alike, most))
-    tables = [tuple(np.ascontiguousarray(side, dtype=np.int64) for side in part) for part in parts]
+    bicliques = list(wiring.bicliques())
+    if problem.dtype.itemsize == 2:
+        most = WIDENED // (4 * math.prod(problem.kernel_size))
+        bicliques = [part for alike in bicliques for part in _in_parts(alike, most)]
+    tables = [tuple(np.ascontiguousarray(side, dtype=np.int64) for side in part) for part in bicliques]
     classes = (library.Blocks * len(tables))(
         *(
             library.Blocks(outputs.shape[0], outputs.shape[1], inputs.shape[1], outputs.ctypes.data, inputs.ctypes.data)
@@ -208,11 +210,10 @@ def _described(problem: Problem, strides: tuple[int, ...]) -> _Description:
     return _Description(structure, (rows, tables, classes))
 
 
-def _in_parts(blocks: Bicliques, most: int | None) -> Iterator[Bicliques]:
+def _in_parts(blocks: Bicliques, most: int) -> Iterator[Bicliques]:
     """Blocks of at most so many edges each: of fewer outputs, but of one at least."""
     outputs, inputs = blocks.outputs.shape[1], blocks.inputs.shape[1]
-    pieces = 1 if most is None else min(-(-outputs * inputs // max(most, 1)), outputs)
-    cuts = np.linspace(0, outputs, pieces + 1).astype(int)
+    cuts = np.linspace(0, outputs, min(-(-outputs * inputs // max(most, 1)), outputs) + 1).astype(int)
     for size in np.unique(np.diff(cuts)):
         parts = [blocks.outputs[:, begin : begin + size] for begin in cuts[:-1][np.diff(cuts) == size]]
         yield Bicliques(np.concatenate(parts), np.tile(blocks.inputs, (len(parts), 1)))
