@@ -138,8 +138,8 @@ class Parts {
   Buffer<i64> rows_, steps_, numbers_;
 };
 
-// Whether a kernel has positions enough that its sums are worth leaving in vectors of samples. Where these are few, such vectors are
-// half empty, and windows that are turned over are not: with many outputs to serve they are the faster way.
+// Whether a kernel has positions enough that its sums are worth leaving in vectors of samples. Where these are few, such vectors
+// are half empty, and windows that are turned over are not: with many outputs to serve they are the faster way.
 template <class T>
 bool sums_stay(const cv_problem& p) {
   constexpr i64 kManyOutputs = 1024, kManyInputs = 64;
