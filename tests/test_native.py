@@ -350,6 +350,7 @@ def _in_child(problem, input, weight, queue):
 @missing
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # jax's, where a test has imported it before
 def test_a_forked_child_computes_and_frees():
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(2)
