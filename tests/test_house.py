@@ -19,8 +19,8 @@ FLOORS = [  # from the ground up: a floor imports itself and what lies below
     {"_signal"},
     {"functional", "grad", "matrix", "planning", "signal", "design", "export"},
     {"nn"},
-    {"_look", "models", "_convert"},
-    {"looking", "convert"},
+    {"_look", "models", "_convert", "_blockwise"},
+    {"looking", "convert", "blockwise"},
     {"__init__"},
     {"_train"},
     {"_cli"},
@@ -79,13 +79,15 @@ def test_importing_is_light():
         "h5py",
         "onnx",
         "sympy",
+        "dask",
+        "zarr",
     }
     assert not heavy & set(loaded)
 
 
 def test_public_names_are_there_and_documented():
     assert (SOURCE / "py.typed").exists()
-    for module in (cv, cv.nn, cv.convert, cv.export, cv.grad, cv.matrix, cv.models, cv.signal):
+    for module in (cv, cv.blockwise, cv.nn, cv.convert, cv.export, cv.grad, cv.matrix, cv.models, cv.signal):
         assert list(module.__all__) == sorted(module.__all__)
         for name in module.__all__:
             assert getattr(module, name).__doc__, f"{module.__name__}.{name} has no docstring"
@@ -97,6 +99,7 @@ def test_public_names_are_these():
               ("Conv", "ConvTranspose", "TiledConv", "TiledConvTranspose", "LocalConv", "LocalConvTranspose",
                "LazyLocalConv", "LazyLocalConvTranspose", "ChannelConv", "ChannelConvTranspose")]  # fmt: skip
     assert set(cv.nn.__all__) == {*layers, "Layer"}
+    assert set(cv.blockwise.__all__) == {"blur", "convolve", "correlate", "local", "richardson_lucy", "store"}
     assert cv.export.__all__ == ["aten"]
     assert set(cv.convert.__all__) == {
         "from_keras", "from_torch", "load", "local_from_flax", "local_from_torch7", "local_from_unfold", "to_safetensors",
@@ -106,7 +109,7 @@ def test_public_names_are_these():
     assert set(cv.__all__) == {
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
         "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "Shapes", "Terms", "Trace", "View",
-            "choose_method", "convert", "convolve",
+            "blockwise", "choose_method", "convert", "convolve",
         "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "export", "grad", "look",
             "matrix", "memory_stats", "models",
         "nn", "shapes", "weighted_average",

@@ -6,7 +6,7 @@ gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`
 :func:`convolve` and :func:`correlate` are for signals, NumPy in and out.
 """
 
-from . import convert, export, grad, matrix, models, nn
+from . import blockwise, convert, export, grad, matrix, models, nn
 from ._native.memory import empty_cache, memory_stats
 from ._spec.channels import ChannelGraph
 from ._spec.stack import ChannelStack
@@ -28,6 +28,7 @@ __all__ = [
     "Terms",
     "Trace",
     "View",
+    "blockwise",
     "choose_method",
     "conv1d",
     "conv2d",

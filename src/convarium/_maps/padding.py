@@ -10,7 +10,11 @@ from .._spec.arguments import Pairs
 
 def indices(size: int, before: int, after: int, mode: str, device: torch.device | None = None) -> Tensor:
     """``(before + size + after,)``: which place of the input each place of the padded input shows."""
-    places = torch.arange(-before, size + after, device=device)
+    return shown(torch.arange(-before, size + after, device=device), size, mode)
+
+
+def shown(places: Tensor, size: int, mode: str) -> Tensor:
+    """Which place of the input each of these shows; the input's own are ``0 ... size - 1``."""
     if mode == "circular":
         return places % size
     if mode == "replicate":

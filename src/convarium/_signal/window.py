@@ -61,7 +61,7 @@ def window(call: str, x: Sequence[int], w: Sequence[int], mode: object, axes: ob
             f"{call}: x {x} has {len(x)} dimensions and w {w} has {len(w)}; they must have the same number: "
             f"{short}.reshape({(1,) * (rank - len(shape)) + shape}) would fit"
         )
-    along = tuple(range(len(x))) if axes is None else _axes(call, axes, len(x))
+    along = tuple(range(len(x))) if axes is None else axes_of(call, axes, len(x))
     for axis, (n, k) in enumerate(zip(x, w, strict=True)):
         if axis in along:
             for name, shape in (("x", x), ("w", w)):
@@ -89,7 +89,7 @@ def window(call: str, x: Sequence[int], w: Sequence[int], mode: object, axes: ob
     return Window(x, w, along, tuple(start), tuple(size))
 
 
-def _axes(call: str, axes: object, rank: int) -> tuple[int, ...]:
+def axes_of(call: str, axes: object, rank: int) -> tuple[int, ...]:
     named = tuple(axes) if isinstance(axes, Iterable) and not isinstance(axes, (str, bytes)) else (axes,)
     if not named:
         raise ValueError(f"{call}: axes is empty; name an axis or more, leave axes=None for all, or multiply: x * w")

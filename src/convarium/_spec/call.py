@@ -89,7 +89,7 @@ def convolution(
     size, kernel = tuple(input[-n:]), tuple(weight[-n:])
     stride, dilation = positive(call, "stride", stride, n), positive(call, "dilation", dilation, n)
     pads = pairs(call, padding, n, size, kernel, stride, dilation)
-    mode = _mode(call, padding_mode, pads, size)
+    mode = fitting_mode(call, padding_mode, pads, size)
     output = _outputs(call, size, kernel, stride, dilation, pads, padding)
     tile_fits(call, tile, output)
     padded = tuple(length + before + after for length, (before, after) in zip(size, pads, strict=True))
@@ -183,7 +183,7 @@ def output_sizes(
 ) -> Ints:
     """The output's size for an input of this size."""
     pads = pairs(call, padding, n, size, kernel, stride, dilation)
-    _mode(call, padding_mode, pads, size)
+    fitting_mode(call, padding_mode, pads, size)
     return _outputs(call, size, kernel, stride, dilation, pads, padding)
 
 
@@ -218,7 +218,8 @@ def _outputs(call: str, size: Ints, kernel: Ints, stride: Ints, dilation: Ints, 
     return tuple(found)
 
 
-def _mode(call: str, mode: Any, pads: Pairs, size: Ints) -> str | None:
+def fitting_mode(call: str, mode: Any, pads: Pairs, size: Ints) -> str | None:
+    """The padding mode, where it does other than zeros would; refused where a size is too small for it."""
     mode = padding_mode_name(call, mode)
     if mode == "zeros" or not any(before or after for before, after in pads):
         return None

@@ -1,0 +1,168 @@
+"""Blurring, and its undoing by Richardson and Lucy, in blocks: each with the margin on which its numbers depend."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._signal.window import axes_of
+from .._spec.arguments import whole as whole_number
+from .._spec.shown import shown, written
+from .graph import Block, Graph
+from .point_spread import PointSpread
+from .reading import Array, source
+from .sizes import block_size
+from .spans import span
+
+if TYPE_CHECKING:
+    import dask.array
+
+COPIES = 6  # of a block's window, that the work on it holds for each kernel that meets in a place
+
+
+def blur_in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any) -> dask.array.Array:
+    return _in_blocks(call, image, psf, axes, chunks, 0)
+
+
+def richardson_lucy_in_blocks(
+    call: str, image: Any, psf: Any, iterations: Any, axes: Any, chunks: Any
+) -> dask.array.Array:
+    return _in_blocks(call, image, psf, axes, chunks, whole_number(call, "iterations", iterations, least=1))
+
+
+def _in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any, iterations: int) -> dask.array.Array:
+    """``iterations`` of Richardson and Lucy; none is the blur itself."""
+    image = source(call, "image", image)
+    if np.dtype(image.dtype).kind == "c":
+        raise TypeError(f"{call}: image must be of real numbers, got {image.dtype}")
+    dtype = np.dtype(np.float64 if image.dtype == np.float64 else np.float32)
+    along = _directions(call, image.shape, psf, axes)
+    size = tuple(image.shape[axis] for axis in along)
+    kernels = _kernels(call, psf, len(along)).astype(dtype)
+    taps = kernels.shape[len(along) :]
+    margins = [_margin(k, iterations) for k in taps]
+    batch_axes = [axis for axis in range(image.ndim) if axis not in along]
+
+    def needs(block: Sequence[int]) -> int:
+        samples, places = math.prod(block[: len(batch_axes)]), block[len(batch_axes) :]
+        window = math.prod(min(n, p + sum(m)) + k for n, p, m, k in zip(size, places, margins, taps, strict=True))
+        return samples * window * COPIES * dtype.itemsize
+
+    units = [min(n, 2 * sum(m) + 64) for n, m in zip(size, margins, strict=True)]
+    lengths = [image.shape[axis] for axis in batch_axes]
+    found = block_size(call, chunks, size, lengths, units, needs)
+    block = [length for _, length in sorted(zip((*batch_axes, *along), found, strict=True))]
+
+    graph = Graph(call, image, kernels, along, iterations, block)
+    reader, constant = graph.reader("image", image), graph.constant("psf", kernels)
+
+    def arguments(here: Block) -> tuple[Any, ...]:
+        reach = dict(zip(along, margins, strict=True))
+        spans, first, keep = [], [], []
+        for axis, (low, high) in enumerate(here):
+            before, after = reach.get(axis, (0, 0))
+            spans.append(span(low - before, high + after, image.shape[axis]))
+            if axis in reach:
+                first.append(spans[-1].parts[0][0])
+                keep.append((low, high))
+        return reader.window(spans), constant, tuple(first), tuple(keep)
+
+    return graph.array(image.shape, block, dtype, DeblurBlock(along, size, iterations), arguments)
+
+
+def _margin(k: int, iterations: int) -> tuple[int, int]:
+    """How far before and after a block its numbers depend on the image: each iteration looks once out and once back."""
+    centre = (k - 1) // 2
+    if iterations == 0:
+        return k - 1 - centre, centre
+    rest = (iterations - 1) * (k - 1)
+    return rest + centre, rest + k - 1 - centre
+
+
+@dataclasses.dataclass(frozen=True)
+class DeblurBlock:
+    """One block of the result, from its window of the image, which begins at ``first`` in the field."""
+
+    axes: tuple[int, ...]
+    field: tuple[int, ...]
+    iterations: int
+
+    def __call__(self, image: Array, psf: Array, first: tuple[int, ...], keep: tuple[tuple[int, int], ...]) -> Array:
+        n = len(self.axes)
+        moved = np.moveaxis(image, self.axes, range(-n, 0))
+        batch, size = moved.shape[:-n], moved.shape[-n:]
+        seen = torch.from_numpy(np.array(moved, psf.dtype).reshape(-1, *size))
+        field = PointSpread(torch.from_numpy(psf.copy()), self.field)
+        with torch.no_grad():
+            if self.iterations == 0:
+                made, offset = field.spread(seen, first), [(k - 1) // 2 for k in field.taps]
+            else:
+                made, offset = richardson_lucy(seen, field, first, self.iterations), [k // 2 for k in field.taps]
+        at = [slice(low - f + o, high - f + o) for (low, high), f, o in zip(keep, first, offset, strict=True)]
+        kept = made[(slice(None), *at)].numpy()
+        return np.ascontiguousarray(np.moveaxis(kept.reshape(*batch, *kept.shape[1:]), range(-n, 0), self.axes))
+
+
+def richardson_lucy(seen: Tensor, field: PointSpread, first: Sequence[int], iterations: int) -> Tensor:
+    """``(batch, *size)`` to ``(batch, *(size + taps - 1))``: the light, also of the rim outside that shines into the image."""
+    taps = field.taps
+    inside = (slice(None), *(slice(k - 1, k - 1 + size) for k, size in zip(taps, seen.shape[1:], strict=True)))
+    origin = [start - k // 2 for start, k in zip(first, taps, strict=True)]
+
+    def see(light: Tensor) -> Tensor:
+        return field.spread(light, origin)[inside]
+
+    with torch.enable_grad():
+        ones = seen.new_ones(len(seen), *(size + k - 1 for size, k in zip(seen.shape[1:], taps, strict=True)))
+        all_seen = see(ones.requires_grad_())
+
+    def back(values: Tensor) -> Tensor:
+        """The transpose of :func:`see`, its input gradient: it is linear, so one graph serves for all."""
+        return torch.autograd.grad(all_seen, ones, values, retain_graph=True)[0]
+
+    seen = seen.clamp(min=0)
+    reached = back(torch.ones_like(seen))
+    light = _over(back(seen), reached)  # the first iteration, from light that is the same everywhere
+    for _ in range(iterations - 1):
+        light = light * _over(back(_over(seen, see(light))), reached)
+    return light
+
+
+def _over(values: Tensor, by: Tensor) -> Tensor:
+    """The quotient; 0 where nothing was to be seen."""
+    return torch.where(by == 0, 0, values / by)
+
+
+def _directions(call: str, shape: Sequence[int], psf: Any, axes: Any) -> tuple[int, ...]:
+    along = tuple(range(len(shape))) if axes is None else axes_of(call, axes, len(shape))
+    if not 1 <= len(along) <= 3:
+        raise ValueError(
+            f"{call}: image of shape {written(shape)} has {len(along)} directions (axes={shown(axes)}); expected 1 to 3; axes="
+            f"would name them, and leave out channels"
+        )
+    if 0 in shape:
+        raise ValueError(f"{call}: image of shape {written(shape)} is empty")
+    return along
+
+
+def _kernels(call: str, psf: Any, n: int) -> Array:
+    """``(*grid, *taps)``, each kernel of sum 1."""
+    kernels = np.asarray(source(call, "psf", psf))
+    if kernels.ndim not in (n, 2 * n) or 0 in kernels.shape:
+        raise ValueError(
+            f"{call}: psf must be a kernel of {n} dimension{'s' * (n > 1)}, or {2 * n}, a grid of kernels, (*grid, *taps); got "
+            f"shape {written(kernels.shape)}"
+        )
+    if kernels.dtype.kind == "c" or not np.isfinite(kernels).all() or (kernels < 0).any():
+        raise ValueError(f"{call}: psf must be of real numbers, finite and not negative")
+    kernels = kernels.astype(np.float64).reshape((1,) * (2 * n - kernels.ndim) + kernels.shape)
+    sums = kernels.sum(tuple(range(n, 2 * n)), keepdims=True)
+    if (sums == 0).any():
+        raise ValueError(f"{call}: psf has a kernel that is zero everywhere")
+    return kernels / sums

@@ -1,0 +1,138 @@
+"""A Dask array kept as a Zarr array on disk, block by block: what is there after a kill is kept, and the rest computed.
+
+It grows under ``NAME.unfinished`` and gets its name when it is whole. A chunk's file is written beside and renamed by Zarr, so a
+file that is there is whole; the array's own attribute says which computation it is of. Only the file system's own folders can
+do this: of other stores, Dask's ``to_zarr`` makes use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._files.atomic import SUFFIX
+from .._files.failures import InputError, extra, why
+from .._spec.shown import written
+from .graph import EXTRA
+from .reading import Array, is_dask
+
+if TYPE_CHECKING:
+    import dask.array
+    import zarr
+
+COMPUTATION = "convarium:computation"
+
+
+def keep(
+    call: str,
+    array: dask.array.Array,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool,
+    workers: int | None,
+    progress: bool,
+) -> zarr.Array[Any]:
+    """The blocks of `array` at `path`; see :func:`convarium.blockwise.store`."""
+    zarr = extra("zarr", EXTRA)
+    if not is_dask(array):
+        raise TypeError(f"{call}: array must be a Dask array, got {type(array).__name__}")
+    _regular(call, array)
+    path = Path(path)
+    try:
+        if path.exists() and not overwrite:
+            if _computation(zarr, path) == array.name:
+                return zarr.open_array(path, mode="r")
+            raise InputError(f"{path}: is there already, and is not this result; overwrite=True would replace it")
+        unfinished = path.with_name(path.name + SUFFIX)
+        target = _begun(zarr, array, unfinished, overwrite)
+        missing = [
+            index
+            for index in itertools.product(*map(range, array.numblocks))
+            if not _is_there(target, unfinished, index)
+        ]
+        _compute(array, unfinished, missing, workers, progress)
+        _put(unfinished, path)
+    except OSError as error:
+        raise why(path, error) from None
+    return zarr.open_array(path, mode="r")
+
+
+def _regular(call: str, array: dask.array.Array) -> None:
+    for sizes in array.chunks:
+        if any(size != sizes[0] for size in sizes[:-1]) or sizes[-1] > sizes[0]:
+            fit = tuple(max(sizes) for sizes in array.chunks)
+            raise ValueError(
+                f"{call}: array has blocks of different sizes, {written(sizes)} along an axis, and Zarr's are equal: "
+                f"array.rechunk({fit}) would fit"
+            )
+
+
+def _computation(zarr: Any, path: Path) -> str | None:
+    try:
+        found = zarr.open_array(path, mode="r").attrs.get(COMPUTATION)
+    except Exception:  # no array, or not a whole one: whatever it is, it is not ours
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _begun(zarr: Any, array: dask.array.Array, unfinished: Path, overwrite: bool) -> zarr.Array[Any]:
+    """What a run before this one has left, or a new array without blocks."""
+    if unfinished.exists():
+        if _computation(zarr, unfinished) == array.name:
+            for rest in unfinished.rglob("*.partial"):  # of files that a kill left half written
+                rest.unlink(missing_ok=True)
+            return zarr.open_array(unfinished, mode="r+")
+        if not overwrite and any(unfinished.iterdir()):
+            raise InputError(
+                f"{unfinished}: is another computation's, begun and not finished; overwrite=True would begin anew"
+            )
+        shutil.rmtree(unfinished)
+    if not unfinished.parent.is_dir():
+        raise InputError(f"{unfinished.parent}: no such folder")
+    chunks = tuple(max(sizes[0], 1) for sizes in array.chunks)
+    return zarr.create_array(
+        unfinished, shape=array.shape, chunks=chunks, dtype=array.dtype, attributes={COMPUTATION: array.name},
+        config={"write_empty_chunks": True},  # a chunk of zeros is a file too: it says that the block is done
+    )  # fmt: skip
+
+
+def _is_there(target: zarr.Array[Any], folder: Path, index: Sequence[int]) -> bool:
+    return (folder / target.metadata.encode_chunk_key(tuple(index))).exists()
+
+
+def _compute(
+    array: dask.array.Array, folder: Path, missing: Sequence[tuple[int, ...]], workers: int | None, progress: bool
+) -> None:
+    dask, graphs = extra("dask", EXTRA), extra("dask.highlevelgraph", EXTRA)
+    starts = [list(itertools.accumulate(sizes, initial=0)) for sizes in array.chunks]
+    name = f"store-{array.name}"
+    tasks = {(name, *index): (write, str(folder), _region(starts, index), (array.name, *index)) for index in missing}
+    graph = graphs.HighLevelGraph.from_collections(name, tasks, dependencies=[array])
+    bar = extra("dask.diagnostics", EXTRA).ProgressBar(out=sys.stderr) if progress else contextlib.nullcontext()
+    with bar, dask.config.set({"num_workers": workers} if workers else {}):
+        dask.base.compute_as_if_collection(type(array), graph, list(tasks))
+
+
+def _region(starts: Sequence[Sequence[int]], index: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(at[i], at[i + 1]) for at, i in zip(starts, index, strict=True))
+
+
+def write(folder: str, region: tuple[slice, ...], block: Array) -> None:
+    extra("zarr", EXTRA).open_array(folder, mode="r+", config={"write_empty_chunks": True})[region] = block
+
+
+def _put(unfinished: Path, path: Path) -> None:
+    """Its own name, and what had it before is deleted."""
+    old = None
+    if path.exists():
+        old = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+        os.replace(path, old)
+    os.replace(unfinished, path)
+    if old is not None:
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
