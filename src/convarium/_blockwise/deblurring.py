@@ -23,7 +23,7 @@ from .spans import span
 if TYPE_CHECKING:
     import dask.array
 
-COPIES = 6  # of a block's window, that the work on it holds for each kernel that meets in a place
+COPIES = 3  # of a block's window are what it is said to need; while it computes it holds about twice as much
 
 
 def blur_in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any) -> dask.array.Array:
@@ -54,9 +54,8 @@ def _in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any, iteratio
         window = math.prod(min(n, p + sum(m)) + k for n, p, m, k in zip(size, places, margins, taps, strict=True))
         return samples * window * COPIES * dtype.itemsize
 
-    units = [min(n, 2 * sum(m) + 64) for n, m in zip(size, margins, strict=True)]
     lengths = [image.shape[axis] for axis in batch_axes]
-    found = block_size(call, chunks, size, lengths, units, needs)
+    found = block_size(call, chunks, size, lengths, needs, [sum(m) + 64 for m in margins])
     block = [length for _, length in sorted(zip((*batch_axes, *along), found, strict=True))]
 
     graph = Graph(call, image, kernels, along, iterations, block)
@@ -110,33 +109,34 @@ class DeblurBlock:
 
 
 def richardson_lucy(seen: Tensor, field: PointSpread, first: Sequence[int], iterations: int) -> Tensor:
-    """``(batch, *size)`` to ``(batch, *(size + taps - 1))``: the light, also of the rim outside that shines into the image."""
-    taps = field.taps
-    inside = (slice(None), *(slice(k - 1, k - 1 + size) for k, size in zip(taps, seen.shape[1:], strict=True)))
+    """``(batch, *size)`` to ``(batch, *(size + taps - 1))``: the light, also of the rim outside that shines into the image.
+
+    `seen` is changed: negative values become 0.
+    """
+    taps, size = field.taps, seen.shape[1:]
+    inside = (slice(None), *(slice(k - 1, k - 1 + length) for k, length in zip(taps, size, strict=True)))
     origin = [start - k // 2 for start, k in zip(first, taps, strict=True)]
 
-    def see(light: Tensor) -> Tensor:
-        return field.spread(light, origin)[inside]
+    framed = seen.new_zeros(len(seen), *(length + 2 * (k - 1) for k, length in zip(taps, size, strict=True)))
+    framed_inside = framed[inside]  # outside the image nothing was seen
 
-    with torch.enable_grad():
-        ones = seen.new_ones(len(seen), *(size + k - 1 for size, k in zip(seen.shape[1:], taps, strict=True)))
-        all_seen = see(ones.requires_grad_())
+    def back() -> Tensor:
+        """The input gradient of the blur."""
+        return field.gather(framed, origin)
 
-    def back(values: Tensor) -> Tensor:
-        """The transpose of :func:`see`, its input gradient: it is linear, so one graph serves for all."""
-        return torch.autograd.grad(all_seen, ones, values, retain_graph=True)[0]
-
-    seen = seen.clamp(min=0)
-    reached = back(torch.ones_like(seen))
-    light = _over(back(seen), reached)  # the first iteration, from light that is the same everywhere
+    framed_inside.fill_(1)
+    reached = back()
+    framed_inside.copy_(seen.clamp_(min=0))
+    light = _over(back(), reached)  # the first iteration, from light that is the same everywhere
     for _ in range(iterations - 1):
-        light = light * _over(back(_over(seen, see(light))), reached)
+        _over(framed_inside.copy_(seen), field.spread(light, origin)[inside])
+        light *= _over(back(), reached)
     return light
 
 
 def _over(values: Tensor, by: Tensor) -> Tensor:
-    """The quotient; 0 where nothing was to be seen."""
-    return torch.where(by == 0, 0, values / by)
+    """The quotient, in place; 0 where nothing was to be seen."""
+    return values.div_(by).masked_fill_(by == 0, 0)
 
 
 def _directions(call: str, shape: Sequence[int], psf: Any, axes: Any) -> tuple[int, ...]:

@@ -51,11 +51,9 @@ def local_in_blocks(
             samples * (whole.in_channels * reads + whole.out_channels * math.prod(places)) + kernels
         ) * dtype.itemsize
 
-    units = [  # of the tile, so that its kernels run as they lie; a local block should not be all rim
-        period if period < length else min(length, -(-reach // step))
-        for period, length, reach, step in zip(tile, output, extent, whole.stride, strict=True)
-    ]
-    found = block_size(call, chunks, output, batch, units, needs)
+    least = [-(-reach // step) for reach, step in zip(extent, whole.stride, strict=True)]
+    periods = [period if period < length else 1 for period, length in zip(tile, output, strict=True)]  # run as they lie
+    found = block_size(call, chunks, output, batch, needs, least, periods)
     block = (*found[: len(batch)], whole.out_channels, *found[len(batch) :])
 
     graph = Graph(call, x, weight, bias, geometry, engine, block)

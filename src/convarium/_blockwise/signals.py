@@ -56,8 +56,8 @@ def signal_in_blocks(
         return (math.prod(reads) + math.prod(block)) * dtype.itemsize
 
     along = [output[axis] for axis in whole.axes]
-    units = [min(length, max(whole.w[axis], 64)) for length, axis in zip(along, whole.axes, strict=True)]
-    found = block_size(call, chunks, along, [output[axis] for axis in batch_axes], units, needs)
+    least = [max(whole.w[axis], 64) for axis in whole.axes]  # less would read the same again and again
+    found = block_size(call, chunks, along, [output[axis] for axis in batch_axes], needs, least)
     block = [size for _, size in sorted(zip((*batch_axes, *whole.axes), found, strict=True))]
 
     graph = Graph(call, x, w, mode, whole.axes, method, fill, block)

@@ -15,36 +15,46 @@ Bytes = Callable[[Sequence[int]], int]
 
 
 def block_size(
-    call: str, chunks: Any, sizes: Sequence[int], batch: Sequence[int], units: Sequence[int], needs: Bytes
+    call: str,
+    chunks: Any,
+    sizes: Sequence[int],
+    batch: Sequence[int],
+    needs: Bytes,
+    least: Sequence[int],
+    steps: Sequence[int] | None = None,
 ) -> tuple[int, ...]:
     """The block's size along `batch` and `sizes`, axes of the result.
 
     ``'auto'`` halves what is longest until what a block `needs` is near the target: the batch first, which no window reaches
-    over, then `sizes`, down to and in multiples of their `units`.
+    over, then `sizes`, in multiples of their `steps`, but not below `least`.
     """
+    step = tuple(steps or (1,) * len(sizes))
     if isinstance(chunks, str):
         if chunks != "auto":
             raise ValueError(f"{call}: chunks must be 'auto', a number or one a direction, got {shown(chunks)}")
-        return _auto(sizes, batch, units, needs)
+        return _auto(sizes, batch, needs, least, step)
     asked = tuple(map(min, positive(call, "chunks", chunks, len(sizes)), (max(size, 1) for size in sizes)))
-    found = _auto((), batch, (), lambda block: needs((*block, *asked))) + asked
-    if (least := needs(found)) > (memory := _memory()):
+    found = _auto((), batch, lambda block: needs((*block, *asked)), (), ()) + asked
+    if (most := needs(found)) > (memory := _memory()):
+        fit = _auto(sizes, batch, needs, least, step)[len(batch) :]
         raise ValueError(
-            f"{call}: chunks={shown(chunks)} needs {_gib(least)} GiB for a block, and this machine has {_gib(memory)} GiB of "
-            f"memory; chunks={written(_auto(sizes, batch, units, needs)[len(batch) :])} would fit"
+            f"{call}: chunks={shown(chunks)} needs {_gib(most)} GiB for a block, and this machine has {_gib(memory)} GiB of "
+            f"memory; chunks={written(fit)} would fit"
         )
     return found
 
 
-def _auto(sizes: Sequence[int], batch: Sequence[int], units: Sequence[int], needs: Bytes) -> tuple[int, ...]:
+def _auto(
+    sizes: Sequence[int], batch: Sequence[int], needs: Bytes, least: Sequence[int], steps: Sequence[int]
+) -> tuple[int, ...]:
     block = [max(length, 1) for length in (*batch, *sizes)]
-    least = [1] * len(batch) + [min(unit, max(size, 1)) for unit, size in zip(units, sizes, strict=True)]
-    step = [1] * len(batch) + list(units)
+    step = [1] * len(batch) + list(steps)
+    floor = [1] * len(batch) + [max(*each) for each in zip(least, steps, strict=True)]
     for axes in (range(len(batch)), range(len(batch), len(block))):
-        while needs(block) > TARGET and (left := [axis for axis in axes if block[axis] > least[axis]]):
+        while needs(block) > TARGET and (left := [axis for axis in axes if block[axis] > floor[axis]]):
             axis = max(left, key=block.__getitem__)
             half = -(-block[axis] // 2)
-            block[axis] = max(-(-half // step[axis]) * step[axis], least[axis])
+            block[axis] = max(-(-half // step[axis]) * step[axis], floor[axis])
     return tuple(block)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from . import calibrate, convert, evaluate, explain, graph, look, plan, predict, shapes, train
+from . import calibrate, convert, deblur, evaluate, explain, graph, look, plan, predict, shapes, train
 
 app = typer.Typer(
     name="convarium",
@@ -26,6 +26,7 @@ app.command("explain")(explain.explain)
 app.command("shapes")(shapes.shapes)
 app.command("graph", context_settings={"ignore_unknown_options": True})(graph.graph)  # --with is one of its words
 app.command("convert")(convert.convert)
+app.command("deblur")(deblur.deblur)
 app.command("calibrate")(calibrate.calibrate)
 
 
