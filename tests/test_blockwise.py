@@ -215,3 +215,57 @@ def test_a_weight_may_be_made_when_it_is_asked_for():
     asked.clear()
     result[:, :3, :4].compute()
     assert asked == [(0, 8)]  # the block that was asked for, and no other
+
+
+HUGE = da.ones((10**6, 10**6), chunks=10**4, dtype=np.float32)
+ONES = np.ones((6, 6))
+WRONG = [  # a row a call and the words of its refusal
+    (lambda: cv.blockwise.convolve(torch.ones(3), [1.0]), TypeError, "x is a torch.Tensor, which is in memory; x.numpy() would fit"),
+    (lambda: cv.blockwise.convolve(["a"], [1.0]), TypeError, "x has dtype <U1; expected bool, integer, floating or complex numbers"),
+    (lambda: cv.blockwise.convolve(ONES, np.ones(3)), ValueError, "w.reshape((1, 3)) would fit"),
+    (lambda: cv.blockwise.convolve(ONES, ONES, mode="half"), ValueError, "mode must be one of"),
+    (lambda: cv.blockwise.convolve(ONES, np.ones((7, 7)), "valid"), ValueError, "convarium.convolve, in memory, would fit"),
+    (lambda: cv.blockwise.convolve(ONES, ONES, padding_mode="reflect"), ValueError, None),
+    (lambda: cv.blockwise.convolve(ONES, np.ones((9, 1)), padding_mode="reflect"), ValueError, "can pad a size of 6 by at most 5, got 8"),
+    (lambda: cv.blockwise.convolve(ONES, ONES, padding_mode="mirror"), ValueError, "padding_mode must be one of"),
+    (lambda: cv.blockwise.convolve(ONES, ONES, chunks=0), ValueError, "chunks must be at least 1, got 0"),
+    (lambda: cv.blockwise.convolve(ONES, ONES, chunks=(2, 2, 2)), ValueError, "chunks must be a number or 2 of them"),
+    (lambda: cv.blockwise.convolve(ONES, ONES, chunks="1 GiB"), ValueError, "chunks must be 'auto', a number or one a direction"),
+    (lambda: cv.blockwise.convolve(HUGE, np.ones((3, 3), np.float32), chunks=10**6), ValueError, "GiB of memory; chunks=("),
+    (lambda: cv.blockwise.correlate(ONES, ONES, method="magic"), ValueError, "correlate: method must be one of"),
+    (lambda: cv.blockwise.local(np.ones((1, 9)), np.ones((1, 3))), ValueError, "weight must be (out_channels, *tile, in_channels"),
+    (lambda: cv.blockwise.local(np.ones((1, 9)), np.ones((1, 8, 1, 3))), ValueError, "tile"),
+    (lambda: cv.blockwise.local(np.ones((1, 9)), np.ones((1, 7, 2, 3))), ValueError, "channels"),
+    (lambda: cv.blockwise.local(np.ones((1, 9)), np.ones((1, 7, 1, 3), "f4")), TypeError, "weight.astype('float64') would fit"),
+    (lambda: cv.blockwise.local(np.ones((1, 9), int), np.ones((1, 7, 1, 3), int)), TypeError, "floating-point or complex"),
+    (lambda: cv.blockwise.local(np.ones((1, 9)), np.ones((1, 7, 1, 3)), engine="magic"), ValueError, "engine"),
+    (lambda: cv.blockwise.blur(ONES * 1j, ONES), TypeError, "image must be of real numbers, got complex128"),
+    (lambda: cv.blockwise.blur(ONES, np.ones(3)), ValueError, "psf must be a kernel of 2 dimensions, or 4, a grid of kernels"),
+    (lambda: cv.blockwise.blur(ONES, -np.ones((3, 3))), ValueError, "psf must be of real numbers, finite and not negative"),
+    (lambda: cv.blockwise.blur(ONES, np.zeros((3, 3))), ValueError, "psf has a kernel that is zero everywhere"),
+    (lambda: cv.blockwise.blur(np.ones((2, 2, 2, 2)), ONES), ValueError, "has 4 directions (axes=None); expected 1 to 3"),
+    (lambda: cv.blockwise.richardson_lucy(ONES, ONES, 0), ValueError, "iterations must be at least 1, got 0"),
+    (lambda: cv.blockwise.richardson_lucy(np.ones((0, 6)), ONES), ValueError, "is empty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", range(len(WRONG)))
+def test_wrong_calls_are_refused_before_anything_is_computed(row):
+    call, kind, words = WRONG[row]
+    if words is None:  # a case beside a wrong one that is right
+        call()
+        return
+    with pytest.raises(kind) as caught:
+        call()
+    assert words in str(caught.value), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gigapixel_is_cut_into_blocks_at_once():
+    result = cv.blockwise.richardson_lucy(da.ones((32768, 32768), chunks=4096, dtype="u2"), np.ones((3, 3, 15, 15)), 10)
+    assert result.shape == (32768, 32768)
+    assert set(result.chunks[0]) == {2048}
+    image = da.ones((2**20, 2**18, 3), chunks=(8192, 8192, 3), dtype="f4")
+    assert cv.blockwise.blur(image, np.ones((5, 5)), axes=(0, 1)).shape == image.shape
+    tiled = cv.blockwise.local(da.ones((1, 40000, 40000), chunks=9999, dtype="f4"), np.ones((1, 3, 3, 1, 5, 5), "f4"))
+    assert all(size % 3 == 0 for sizes in tiled.chunks[1:] for size in sizes[:-1])  # whole tiles

@@ -47,7 +47,7 @@ def _in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any, iteratio
     kernels = _kernels(call, psf, len(along)).astype(dtype)
     taps = kernels.shape[len(along) :]
     margins = [_margin(k, iterations) for k in taps]
-    batch_axes = [axis for axis in range(image.ndim) if axis not in along]
+    batch_axes = [axis for axis in range(len(image.shape)) if axis not in along]
 
     def needs(block: Sequence[int]) -> int:
         samples, places = math.prod(block[: len(batch_axes)]), block[len(batch_axes) :]

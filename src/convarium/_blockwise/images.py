@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,15 +71,32 @@ def _npy(path: Path) -> Image:
 
 
 def _tiff(path: Path) -> Image:
-    tifffile, zarr = extra("tifffile", EXTRA), extra("zarr", EXTRA)
+    tifffile = extra("tifffile", EXTRA)
     try:
         with tifffile.TiffFile(path) as file:
             axes = file.series[0].axes
         with contextlib.suppress(ValueError):  # compressed, or in tiles
             return Image(tifffile.memmap(path, mode="r"), axes)
-        return Image(zarr.open_array(tifffile.imread(path, aszarr=True, level=0), mode="r"), axes)
+        return Image(_Tiles(path), axes)
     except (tifffile.TiffFileError, ValueError, IndexError, KeyError) as error:
         raise InputError(f"{path}: is no TIFF that can be read: {error}") from None
+
+
+class _Tiles:
+    """A TIFF whose tiles are read when they are asked for; known by its file, which is closed with it."""
+
+    def __init__(self, path: Path) -> None:
+        store = extra("tifffile", EXTRA).imread(path, aszarr=True, level=0)
+        weakref.finalize(self, store.close)
+        self._array = extra("zarr", EXTRA).open_array(store, mode="r")
+        self._path, self.shape, self.dtype = path.resolve(), self._array.shape, self._array.dtype
+
+    def __getitem__(self, parts: Any) -> Any:
+        return self._array[parts]
+
+    def __dask_tokenize__(self) -> tuple[str, int, int]:
+        found = self._path.stat()
+        return str(self._path), found.st_size, found.st_mtime_ns
 
 
 def _picture(path: Path) -> Image:

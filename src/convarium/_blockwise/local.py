@@ -74,7 +74,7 @@ def local_in_blocks(
             [*(Span((ends,)) for ends in here[: len(batch)]), Span(((0, whole.in_channels),)), *spans]
         )
         own = weights.window([every[0], *kernels, *every[1 + n :]])
-        untied = [] if bias is None or bias.ndim == 1 else kernels
+        untied = [] if bias is None or len(bias.shape) == 1 else kernels
         added = None if biases is None else biases.window([Span(((0, whole.out_channels),)), *untied])
         return window, own, added, tuple(pads), tuple(stop - start for start, stop in here)
 

@@ -97,9 +97,8 @@ def _begun(zarr: Any, array: dask.array.Array, unfinished: Path, overwrite: bool
         raise InputError(f"{unfinished.parent}: no such folder")
     chunks = tuple(max(sizes[0], 1) for sizes in array.chunks)
     return zarr.create_array(
-        unfinished, shape=array.shape, chunks=chunks, dtype=array.dtype, attributes={COMPUTATION: array.name},
-        config={"write_empty_chunks": True},  # a chunk of zeros is a file too: it says that the block is done
-    )  # fmt: skip
+        unfinished, shape=array.shape, chunks=chunks, dtype=array.dtype, attributes={COMPUTATION: array.name}
+    )
 
 
 def _is_there(target: zarr.Array[Any], folder: Path, index: Sequence[int]) -> bool:
@@ -124,7 +123,8 @@ def _region(starts: Sequence[Sequence[int]], index: Sequence[int]) -> tuple[slic
 
 
 def write(folder: str, region: tuple[slice, ...], block: Array) -> None:
-    extra("zarr", EXTRA).open_array(folder, mode="r+", config={"write_empty_chunks": True})[region] = block
+    target = extra("zarr", EXTRA).open_array(folder, mode="r+")
+    target.with_config({"write_empty_chunks": True})[region] = block  # zeros are a file too: it says that they are done
 
 
 def _put(unfinished: Path, path: Path) -> None:

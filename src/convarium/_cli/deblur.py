@@ -153,7 +153,7 @@ def _described(text: str, kernel: Any, n: int) -> str:
 
 def _axes(path: Path, image: Any, n: int, asked: str | None) -> tuple[int, ...]:
     """Which axes the kernel's are: what was asked for, Y and X and before them Z, or the last ones."""
-    rank = image.array.ndim
+    rank = len(image.array.shape)
     if asked is not None:
         found = each("--axes", asked, n)
         if len(set(found)) < n or not all(0 <= axis < rank for axis in found):
