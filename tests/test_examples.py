@@ -38,5 +38,18 @@ def test_a_lightning_module_learns() -> None:
     assert float(done.stdout.rsplit("loss ", 1)[1]) < 1
 
 
+def test_a_gigapixel_in_small(tmp_path) -> None:
+    command = [sys.executable, str(EXAMPLES / "gigapixel.py"), "--json", "--size", "1300", "--folder", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    facts = json.loads(done.stdout)
+    assert 0 < facts["peak"] < 1  # GiB
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corner.png", "seen.zarr", "sharp.zarr"]
+
+
 def test_every_example_is_tried_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"prune_digits.py", "plain_loop.py", "lightning_module.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "gigapixel.py",
+        "lightning_module.py",
+        "plain_loop.py",
+        "prune_digits.py",
+    }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dask
 import dask.array as da
+import distributed
 import numpy as np
 import pytest
 import torch
@@ -180,7 +181,6 @@ print(peak() - before)
 
 
 def test_a_cluster_computes_the_same(tmp_path):
-    distributed = pytest.importorskip("distributed")
     x = zarr.create_array(tmp_path / "x.zarr", shape=(70, 60), chunks=(16, 16), dtype="float32")
     x[:] = np.random.default_rng(0).random((70, 60))
     psf = np.random.default_rng(1).random((2, 2, 3, 3))
