@@ -86,9 +86,6 @@ def main(arguments: list[str]) -> None:
     sharp = cv.blockwise.store(result, options.folder / "sharp.zarr", workers=options.workers)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "linux" else 2**30)
-    print(
-        f"sharp    {options.iterations} iterations, {result.npartitions} blocks, in {seconds:.1f} s; peak memory {peak:.2f} GiB"
-    )
 
     crop = slice(0, min(size, 2048))
     alone = rate_in_memory(seen[crop, crop], psf, options.iterations, options.workers)
