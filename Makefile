@@ -4,7 +4,7 @@ RUN := .venv/bin
 PROBLEMS ?= 2000
 PYTEST := OMP_NUM_THREADS=1 $(RUN)/pytest -n 2
 
-.PHONY: demo test test-all lint bench wheel sanitize page format clean
+.PHONY: demo test test-all lint bench docs wheel sanitize page format clean
 
 demo: ## train a network of each kind of convolution on handwritten digits
 	$(PYTHON) tools/environment.py train
@@ -27,6 +27,11 @@ lint: ## format, lints and types
 bench: ## every case of benchmarks/cases.txt, ours and its peers
 	$(PYTHON) tools/environment.py train test bench
 	$(RUN)/python -m benchmarks
+
+docs: ## the site, in build/docs; warnings are errors
+	$(PYTHON) tools/environment.py docs
+	$(RUN)/sphinx-build -q -W --keep-going -b html docs build/docs
+	@echo open build/docs/index.html
 
 wheel: ## this platform's wheel and the source distribution, tried in an environment without a compiler
 	$(PYTHON) tools/environment.py wheel

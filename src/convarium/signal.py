@@ -224,7 +224,7 @@ def weighted_average(
 
     .. math::
 
-        s[t] = \sum_{a=0}^{\min(t, k-1)} w[a]\, x[t - a] \bigg/ \sum_{a=0}^{\min(t, k-1)} w[a]
+        s[t] = \frac{\sum_{a=0}^{\min(t, k-1)} w[a]\, x[t - a]}{\sum_{a=0}^{\min(t, k-1)} w[a]}
 
     which is NaN where no observation has any weight yet. Without it the track is taken to be zero before its start, and
     the first averages are drawn towards zero.
