@@ -27,6 +27,8 @@ napoleon_custom_sections = [("Shape", "returns_style"), "Source"]
 add_module_names = False
 python_maximum_signature_line_length = 88
 
+highlight_language = "text"  # of blocks that do not say; those with >>> are Python
+
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
