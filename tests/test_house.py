@@ -85,6 +85,26 @@ def test_importing_is_light():
     assert not heavy & set(loaded)
 
 
+def test_what_few_need_is_imported_when_it_is_asked_for():
+    later = {"convarium.blockwise", "convarium.convert", "convarium.design", "convarium.looking", "convarium.models"}
+    program = f"""
+import sys, convarium as cv
+later = {later}
+assert not later & set(sys.modules), later & set(sys.modules)
+assert set(cv.__all__) <= set(dir(cv))
+from convarium import look, models
+assert callable(look) and cv.look is look and cv.models is models
+assert cv.blockwise.store and cv.convert.load and cv.design_block
+try:
+    cv.conv4d
+except AttributeError as error:
+    assert str(error) == "module 'convarium' has no attribute 'conv4d'"
+else:
+    raise SystemExit("conv4d?")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_public_names_are_there_and_documented():
     assert (SOURCE / "py.typed").exists()
     for module in (cv, cv.blockwise, cv.nn, cv.convert, cv.export, cv.grad, cv.matrix, cv.models, cv.signal):

@@ -6,15 +6,21 @@ gradients as functions, :mod:`convarium.matrix` convolution as a matrix, :func:`
 :func:`convolve` and :func:`correlate` are for signals, NumPy in and out.
 """
 
-from . import blockwise, convert, export, grad, matrix, models, nn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import export, grad, matrix, nn
 from ._native.memory import empty_cache, memory_stats
 from ._spec.channels import ChannelGraph
 from ._spec.stack import ChannelStack
-from .design import BlockDesign, design_block
 from .functional import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .looking import Shapes, Terms, Trace, View, look, shapes
 from .planning import Plan, engines, plan1d, plan2d, plan3d
 from .signal import FunctionConvolution, choose_method, convolve, convolve_functions, correlate, weighted_average
+
+if TYPE_CHECKING:
+    from . import blockwise, convert, models
+    from .design import BlockDesign, design_block
+    from .looking import Shapes, Terms, Trace, View, look, shapes
 
 __version__ = "0.1.0"
 
@@ -56,3 +62,20 @@ __all__ = [
     "shapes",
     "weighted_average",
 ]
+
+# Imported when they are first asked for: with them, importing would take twice as long.
+_LATER = {name: name for name in ("blockwise", "convert", "models")}
+_LATER |= dict.fromkeys(("BlockDesign", "design_block"), "design")
+_LATER |= dict.fromkeys(("Shapes", "Terms", "Trace", "View", "look", "shapes"), "looking")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_LATER[name]}", __name__)
+    found = globals()[name] = module if _LATER[name] == name else getattr(module, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
