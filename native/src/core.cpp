@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "convarium.h"
+#include "cpu.hpp"
 #include "maps.hpp"
 #include "slabs.hpp"
 
@@ -34,11 +35,8 @@ bool always() { return true; }
 
 const Isa kIsas[] = {
 #if defined(__x86_64__)
-    {"avx512",
-     [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"); },
-     avx512::table},
-    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); },
-     avx2::table},
+    {"avx512", [] { return cpu().avx512; }, avx512::table},
+    {"avx2", [] { return cpu().avx2; }, avx2::table},
     {"baseline", always, baseline::table},
 #elif defined(__aarch64__)
     {"neon", always, neon::table},

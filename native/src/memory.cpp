@@ -1,14 +1,11 @@
 #include "memory.hpp"
 
-#include <pthread.h>
-#include <sys/mman.h>
-
-#include <cstdlib>
 #include <mutex>
 #include <new>
 #include <vector>
 
 #include "convarium.h"
+#include "system.hpp"
 
 namespace cv {
 namespace {
@@ -73,7 +70,7 @@ class Pool {
       free_.push_back(block);
       leaving = trim(limit_);
     }
-    for (void* each : leaving) std::free(each);
+    for (void* each : leaving) release(each);
   }
 
   void empty() {
@@ -82,7 +79,7 @@ class Pool {
       std::lock_guard lock(mutex_);
       leaving = trim(0);
     }
-    for (void* each : leaving) std::free(each);
+    for (void* each : leaving) release(each);
   }
 
   void limit(std::size_t bytes) {
@@ -92,7 +89,7 @@ class Pool {
       limit_ = bytes;
       leaving = trim(bytes);
     }
-    for (void* each : leaving) std::free(each);
+    for (void* each : leaving) release(each);
   }
 
   cv_memory stats() {
@@ -118,10 +115,8 @@ class Pool {
 
   void* fresh(std::size_t size) {
     const bool large = size >= 2 * kHuge;
-    void* block = std::aligned_alloc(large ? kHuge : 64, large ? (size + kHuge - 1) / kHuge * kHuge : size);
-#ifdef MADV_HUGEPAGE
-    if (block && large) madvise(block, size, MADV_HUGEPAGE);
-#endif
+    void* block = aligned(large ? kHuge : 64, large ? (size + kHuge - 1) / kHuge * kHuge : size);
+    if (block && large) in_large_pages(block, size);
     if (block) {
       std::lock_guard lock(mutex_);
       ++fresh_;
@@ -138,7 +133,7 @@ class Pool {
 Pool& pool() {
   static Pool* const one = [] {
     static Pool* made = new Pool;
-    pthread_atfork([] { made->mutex().lock(); }, [] { made->mutex().unlock(); }, [] { made->mutex().unlock(); });
+    around_fork([] { made->mutex().lock(); }, [] { made->mutex().unlock(); }, [] { made->mutex().unlock(); });
     return made;
   }();
   return *one;

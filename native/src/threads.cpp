@@ -1,8 +1,7 @@
 #include "threads.hpp"
 
-#include <pthread.h>
-
 #include "convarium.h"
+#include "system.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -123,7 +122,7 @@ void run_on_team(const cv_team& team, int n, Task task, void* data) {
 void run_on_threads(int n, Task task, void* data) {
   static const bool once = [] {
     start();
-    pthread_atfork(nullptr, nullptr, start_again);
+    around_fork(nullptr, nullptr, start_again);
     return true;
   }();
   (void)once;
