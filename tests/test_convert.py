@@ -57,9 +57,9 @@ def test_keras_layers(number):
 
 
 @pytest.mark.parametrize("name", ["deepface", "normalized"])
-@pytest.mark.parametrize("form", ["h5", "keras"])
+@pytest.mark.parametrize("form", [".h5", ".keras", "_2_13.keras"])  # the last of Keras 2.13
 def test_keras_models_whole(name, form, tmp_path):
-    file = REFERENCES / f"{name}.{form}"
+    file = REFERENCES / f"{name}{form}"
     model = cv.convert.from_keras(file)
     input = torch.from_numpy(np.moveaxis(MODELS[f"{name}.input"], -1, 1))
     expected = torch.from_numpy(MODELS[f"{name}.output"])

@@ -1,11 +1,13 @@
 """The site says all there is, and links to what there is; ``make docs`` builds it, where warnings are errors."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import convarium as cv
+from convarium._cli import run
 from convarium._cli.app import app
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -50,3 +52,17 @@ def test_links_lead_somewhere(path):
     steps = set(re.findall(r'id: "([\w-]+)"', (DOCS.parent / "page" / "src" / "tour.ts").read_text()))
     for step in re.findall(r'src="look\.html#?([\w-]*)"', text):
         assert not step or step in steps, step
+
+
+def _commands():
+    """What can be run as it is written: the others need a file or a run of the reader's."""
+    for path in [*PAGES, DOCS.parent / "README.md"]:
+        for line in re.findall(r"(?:^    |`)(convarium [^`\n#]+)", path.read_text(), re.MULTILINE):
+            if line.split()[1] in ("plan", "explain", "graph") and len(line.split()) > 2 and "--draw" not in line:
+                yield line.split(";")[0].strip()
+
+
+@pytest.mark.parametrize("line", sorted(set(_commands())))
+def test_commands_run_as_they_are_written(line, capsys):
+    assert run(shlex.split(line)[1:]) == 0
+    assert capsys.readouterr().out.strip()

@@ -87,6 +87,13 @@ def layer_cases() -> dict[str, np.ndarray]:
             "gelu",
         )
     ]
+    cases += [
+        (layers.AveragePooling2D(3, strides=2, padding="same"), (6, 7, 2)),
+        (layers.AveragePooling2D((2, 3), strides=1, padding="same"), (5, 6, 2)),
+        (layers.AveragePooling2D(2, strides=3, padding="same"), (7, 8, 2)),
+        (layers.AveragePooling1D(4, strides=3, padding="same"), (11, 2)),
+        (layers.AveragePooling3D((1, 2, 3), padding="same"), (3, 5, 4, 2)),
+    ]
     for number, (layer, shape) in enumerate(cases):
         layer.build((None, *shape))
         randomize(layer)

@@ -10,7 +10,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,19 +79,21 @@ def _from_zip(path: Path) -> list[KerasLayer]:
             data = archive.read("model.weights.h5")
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise InputError(f"{path}: not a whole .keras file ({error})") from None
-    found, seen = [], Counter[str]()
     with _open(path, io.BytesIO(data)) as file:
-        for kind, config in layers:
-            if kind == "InputLayer":
-                found.append(KerasLayer(kind, config, ()))
-                continue
-            name = _snake_case(kind)
-            place = f"layers/{name}{f'_{seen[name]}' if seen[name] else ''}/vars"
-            seen[name] += 1
-            group = file.get(place)
-            arrays = () if group is None else tuple(np.asarray(group[key]) for key in sorted(group, key=int))
-            found.append(KerasLayer(kind, config, arrays))
-    return found
+        groups = file.get("layers", file.get("_layer_checkpoint_dependencies"))  # the latter until Keras 2.13
+        places = {kind: _numbered(groups, _snake_case(kind)) for kind in {kind for kind, _ in layers}}
+        return [KerasLayer(kind, config, _variables(next(places[kind], None))) for kind, config in layers]
+
+
+def _numbered(groups: Any, name: str) -> Iterator[Any]:
+    """The groups of layers of one kind, in the order of the model: NAME, NAME_1, NAME_2 or, in older files, with gaps."""
+    found = [key for key in groups if re.fullmatch(rf"{name}(_\d+)?", key)]
+    return (groups[key] for key in sorted(found, key=lambda key: (len(key), key)))
+
+
+def _variables(group: Any) -> tuple[Array, ...]:
+    variables = {} if group is None else group.get("vars", {})
+    return tuple(np.asarray(variables[key]) for key in sorted(variables, key=lambda key: (len(key), key)))
 
 
 def _snake_case(kind: str) -> str:

@@ -198,16 +198,27 @@ def _pooling(layer: KerasLayer, shape: Shape) -> Built:
     size = _sides(c["pool_size"], n)
     step = _sides(c["strides"], n) if c.get("strides") is not None else size
     highest = layer.kind.startswith("Max")
-    modules: list[nn.Module] = []
+    totals = [0] * n
     if c["padding"] == "same":
         totals = [max((-(-s // u) - 1) * u + k - s, 0) for s, k, u in zip(shape[1:], size, step, strict=True)]
-        if any(totals):
-            if not highest:
-                raise ValueError("an average with padding='same', which leaves the padding out, is not known")
-            pads = [side for total in reversed(totals) for side in (total // 2, total - total // 2)]
-            modules.append(getattr(nn, f"ConstantPad{n}d")(tuple(pads), -math.inf))
-    modules.append(getattr(nn, f"{'Max' if highest else 'Avg'}Pool{n}d")(size, step))
-    return Built(modules, [])
+    pads = tuple(side for total in reversed(totals) for side in (total // 2, total - total // 2))
+    made = getattr(nn, f"{'Max' if highest else 'Avg'}Pool{n}d")(size, step)
+    if not any(totals):
+        return Built([made], [])
+    return Built([getattr(nn, f"ConstantPad{n}d")(pads, -math.inf), made] if highest else [InsideMean(pads, made)], [])
+
+
+class InsideMean(nn.Module):
+    """The mean of a window over what of it lies inside: the padding is left out."""
+
+    def __init__(self, pads: tuple[int, ...], pool: nn.Module) -> None:
+        super().__init__()
+        self.pads, self.pool = pads, pool
+
+    def forward(self, input: Tensor) -> Tensor:
+        inside = nn.functional.pad(torch.ones_like(input[:1, :1]), self.pads)
+        mean: Tensor = self.pool(nn.functional.pad(input, self.pads)) / self.pool(inside)
+        return mean
 
 
 def _global(layer: KerasLayer, shape: Shape) -> Built:
