@@ -101,6 +101,35 @@ def test_what_is_begun_of_another_is_not_touched(tmp_path):
     cv.blockwise.store(small(), path, overwrite=True)
 
 
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+    for name in ("home", "result.zarr.unfinished"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.tex").write_text("mine")
+    for path in (tmp_path / "home", tmp_path / "result.zarr"):
+        with pytest.raises(InputError, match="is a folder, and not of Zarr; it is not replaced"):
+            cv.blockwise.store(small(), path, overwrite=True)
+    assert all((tmp_path / name / "thesis.tex").exists() for name in ("home", "result.zarr.unfinished"))
+    empty = tmp_path / "empty.zarr"
+    empty.mkdir()
+    cv.blockwise.store(small(), empty, overwrite=True)
+
+
+def test_all_blocks_are_there_and_only_the_name_is_missing(tmp_path):
+    path = tmp_path / "result.zarr"
+    cv.blockwise.store(small(), path)
+    path.rename(tmp_path / "result.zarr.unfinished")
+    np.testing.assert_array_equal(cv.blockwise.store(small(), path)[:], small().compute())
+
+
+def test_a_source_that_vanishes_is_named(tmp_path):
+    def vanished(block):
+        raise FileNotFoundError(2, "No such file or directory", "scan.tif")
+
+    array = da.ones((8, 8), chunks=4).map_blocks(vanished, dtype=float, meta=np.empty((0, 0)))
+    with pytest.raises(InputError, match=r"^scan\.tif: no such file or directory$"):
+        cv.blockwise.store(array, tmp_path / "a.zarr")
+
+
 def test_wrong_calls(tmp_path):
     notes = tmp_path / "notes"
     notes.write_text("mine")

@@ -128,7 +128,7 @@ def local(
     Args:
         x: an array ``(batch, in_channels, *size)``, or without the batch.
         weight: an array ``(out_channels, *tile, in_channels / groups, *kernel)``, in 1 to 3 directions: local where the tile is
-            the size of the result, tiled below that, shared where it is 1s.  With ``channels``, ``(edges, *tile, *kernel)``.
+            the size of the result, tiled below that, shared where it is 1s. With ``channels``, ``(edges, *tile, *kernel)``.
         bias: an array ``(out_channels,)``, or ``(out_channels, *tile)``.
         stride: as in :func:`convarium.conv2d`, and so are the next ones.
         padding: a number, one a direction, pairs, ``'valid'``, ``'same'`` or ``'full'``.
@@ -258,7 +258,8 @@ def store(
         The Zarr array, to be read.
 
     Raises:
-        InputError: something else is at `path`, or begun there; the file system refuses.
+        InputError: something else is at `path`, or begun there; with `overwrite`, a folder that is not Zarr's; the file system
+            refuses.
         ValueError: blocks of different sizes.
 
     Example:

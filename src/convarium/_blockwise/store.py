@@ -1,8 +1,8 @@
 """A Dask array kept as a Zarr array on disk, block by block: what is there after a kill is kept, and the rest computed.
 
 It grows under ``NAME.unfinished`` and gets its name when it is whole. A chunk's file is written beside and renamed by Zarr, so a
-file that is there is whole; the array's own attribute says which computation it is of. Only the file system's own folders can
-do this: of other stores, Dask's ``to_zarr`` makes use.
+file that is there is whole; the array's own attribute says which computation it is of. This is for folders of a file system; into
+other stores writes Dask's own ``to_zarr``.
 """
 
 from __future__ import annotations
@@ -50,16 +50,19 @@ def keep(
                 return zarr.open_array(path, mode="r")
             raise InputError(f"{path}: is there already, and is not this result; overwrite=True would replace it")
         unfinished = path.with_name(path.name + SUFFIX)
+        for there in (path, unfinished):
+            _may_go(there)
         target = _begun(zarr, array, unfinished, overwrite)
         missing = [
             index
             for index in itertools.product(*map(range, array.numblocks))
             if not _is_there(target, unfinished, index)
         ]
-        _compute(array, unfinished, missing, workers, progress)
+        if missing:
+            _compute(array, unfinished, missing, workers, progress)
         _put(unfinished, path)
     except OSError as error:
-        raise why(path, error) from None
+        raise why(Path(error.filename or path), error) from None
     return zarr.open_array(path, mode="r")
 
 
@@ -71,6 +74,16 @@ def _regular(call: str, array: dask.array.Array) -> None:
                 f"{call}: array has blocks of different sizes, {written(sizes)} along an axis, and Zarr's are equal: "
                 f"array.rechunk({fit}) would fit"
             )
+
+
+def _may_go(path: Path) -> None:
+    """Refuse to replace a folder that no Zarr array or group is in: it may be anything."""
+    if (
+        path.is_dir()
+        and any(path.iterdir())
+        and not any((path / name).exists() for name in (".zarray", ".zgroup", "zarr.json"))
+    ):
+        raise InputError(f"{path}: is a folder, and not of Zarr; it is not replaced")
 
 
 def _computation(zarr: Any, path: Path) -> str | None:
