@@ -178,6 +178,41 @@ def test_deblurring_brings_back_what_was_blurred():
     np.testing.assert_allclose(light.sum(), seen.sum(), rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_kernels_with_thin_tails_keep_the_light(dtype):
+    """They are transformed, which leaves noise where there is nothing: it must not be divided by."""
+    squares = np.arange(-16, 17)[:, None] ** 2 + np.arange(-16, 17) ** 2
+    for kernel in (np.exp(-squares / 32), squares <= 256, np.exp(-squares / 8)):
+        flat = cv.blockwise.richardson_lucy(np.full((96, 96), 100, dtype), kernel.astype(float), 20).compute()
+        assert 98 < flat.min() <= flat.max() < 103
+        image = np.random.default_rng(0).random((150, 150)).astype(dtype) * 100
+        whole = cv.blockwise.richardson_lucy(image, kernel.astype(float), 3, chunks=150).compute()
+        blocks = cv.blockwise.richardson_lucy(image, kernel.astype(float), 3, chunks=40).compute()
+        np.testing.assert_allclose(blocks, whole, rtol=1e-4 if dtype == "float32" else 1e-9, atol=1e-3)
+
+
+def test_a_kernels_axes_are_in_the_order_of_axes():
+    image = np.arange(24.0).reshape(4, 6)
+    for chunks in (2, "auto"):
+        turned = cv.blockwise.blur(image, [[1.0, 2, 3]], axes=(1, 0), chunks=chunks).compute()
+        np.testing.assert_allclose(turned, cv.blockwise.blur(image, [[1.0], [2], [3]], chunks=chunks).compute())
+
+
+def test_byte_orders_and_strides_of_any_kind():
+    image, psf = np.random.default_rng(0).random((9, 8)), np.ones((3, 3))
+    expected = cv.blockwise.blur(image, psf).compute()
+    swapped = cv.blockwise.blur(image.astype(">f8"), psf)
+    assert swapped.dtype == np.float64
+    np.testing.assert_array_equal(swapped.compute(), expected)
+    assert cv.blockwise.blur(image.astype(">f4"), psf).dtype == np.float32
+    assert cv.blockwise.blur(image.astype(np.int32), psf).dtype == np.float64
+    x, weight = np.arange(10.0)[None, ::-1], np.random.default_rng(1).random((1, 8, 1, 3))[..., ::-1]
+    forwards = cv.blockwise.local(x.copy(), weight.copy()).compute()
+    for array in (x, da.from_array(x.copy()[:, ::-1], chunks=4)[:, ::-1]):
+        np.testing.assert_array_equal(cv.blockwise.local(array, weight, chunks=3).compute(), forwards)
+    np.testing.assert_array_equal(cv.blockwise.local(x.astype(">f8"), weight.astype(">f8")).compute(), forwards)
+
+
 def test_channels_are_deblurred_one_by_one():
     numbers = np.random.default_rng(0)
     image, psf = numbers.integers(0, 255, (20, 30, 3)).astype(np.uint8), numbers.random((3, 5))

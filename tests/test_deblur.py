@@ -80,6 +80,36 @@ def test_volumes_series_and_floats(folder, capsys):
     assert load("out.npy").dtype == np.float32
 
 
+def test_whole_numbers_are_cut_to_those_there_are(folder):
+    for kind in ("uint8", "int32", "uint32", "int64", "uint64"):
+        most = np.iinfo(kind).max
+        np.save("in.npy", np.full((9, 9), most, kind))
+        assert run(["deblur", "in.npy", "out.npy", "--psf", "gaussian:1", "--overwrite"]) == 0
+        got = np.load("out.npy")
+        assert got.dtype == kind
+        assert got.min() > most * 0.9
+
+
+def test_what_a_tiff_says_of_itself_is_kept(folder):
+    stack = np.random.default_rng(0).integers(0, 99, (3, 8, 9)).astype(">u2")
+    tifffile.imwrite("in.tif", stack, photometric="minisblack", metadata={"axes": "ZYX"}, byteorder=">")
+    assert run(["deblur", "in.tif", "out.tif", "--psf", "gaussian:1x1x1"]) == 0
+    with tifffile.TiffFile("out.tif") as file:
+        assert file.series[0].axes == "ZYX"
+    tifffile.imwrite("grey.tif", stack[0], byteorder=">")
+    assert run(["deblur", "grey.tif", "out.png", "--psf", "gaussian:1"]) == 0
+    assert run(["deblur", "grey.tif", "out.ZARR", "--psf", "gaussian:1"]) == 0
+    np.testing.assert_array_equal(zarr.open_array("out.ZARR", mode="r")[:], load("out.png"))
+
+
+def test_a_damaged_tiff_is_named(folder, capsys):
+    tifffile.imwrite("in.tif", IMAGE, tile=(16, 16), compression="zlib")
+    data = (folder / "in.tif").read_bytes()
+    (folder / "in.tif").write_bytes(data[: len(data) // 2])
+    assert run(["deblur", "in.tif", "out.tif", "--psf", "gaussian:1"]) == 2
+    assert "in.tif: is " in capsys.readouterr().err
+
+
 def test_a_second_run_is_refused_or_replaces(folder, capsys):
     command = ["deblur", "grey.npy", "out.tif", "--psf", "psf.npy"]
     assert run(command) == 0
@@ -123,6 +153,8 @@ REFUSED = [
     (["grey.npy", "out.tif", "--psf", "gaussian:wide"], "--psf: gaussian:S with S a width in pixels"),
     (["grey.npy", "out.tif", "--psf", "gaussian:1x1x1"], "grey.npy: has 2 axes, and the kernel 3 directions; --axes says which"),
     (["grey.npy", "out.tif", "--psf", "nothing.npy"], "nothing.npy: no such file or directory"),
+    (["grey.npy", "out.tif", "--psf", "number.npy"], "--psf: a kernel of 1 to 3 directions, or a grid of them, got shape ()"),
+    (["grey.npy", "folder.tif", "--overwrite"], "folder.tif: is a directory"),
     (["grey.npy", "out.tif", "--psf", "zeros.npy"], "psf has a kernel that is zero everywhere"),
     (["grey.npy", "out.tif", "--iterations", "0"], "iterations"),
 ]  # fmt: skip
@@ -136,7 +168,9 @@ def test_what_cannot_be_used_is_refused_in_a_line(folder, capsys, row):
     np.save("pickle.npy", np.array([{"a": 1}], object), allow_pickle=True)
     np.save("zeros.npy", np.zeros((3, 3)))
     zarr.create_group("group.zarr").create_array("0", data=IMAGE)
+    np.save("number.npy", np.array(1.0))
     (folder / "empty.zarr").mkdir()
+    (folder / "folder.tif").mkdir()
     Image.new("RGBA", (5, 5)).save("alpha.png")
     before = sorted(path.name for path in folder.iterdir())
     assert run(["deblur", *words, *([] if "--psf" in words else ["--psf", "psf.npy"])]) == 2

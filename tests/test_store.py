@@ -12,6 +12,7 @@ from pathlib import Path
 import dask
 import dask.array as da
 import distributed
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -106,12 +107,66 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "thesis.tex").write_text("mine")
     for path in (tmp_path / "home", tmp_path / "result.zarr"):
-        with pytest.raises(InputError, match="is a folder, and not of Zarr; it is not replaced"):
+        with pytest.raises(InputError, match="is no Zarr array; it is not replaced"):
             cv.blockwise.store(small(), path, overwrite=True)
     assert all((tmp_path / name / "thesis.tex").exists() for name in ("home", "result.zarr.unfinished"))
     empty = tmp_path / "empty.zarr"
     empty.mkdir()
     cv.blockwise.store(small(), empty, overwrite=True)
+
+
+def test_a_group_a_file_and_a_link(tmp_path):
+    group = zarr.create_group(tmp_path / "g.zarr")
+    group.create_array("raw", data=np.ones(3))
+    (tmp_path / "notes").write_text("mine")
+    for name in ("g.zarr", "notes"):
+        with pytest.raises(InputError, match="is no Zarr array; it is not replaced"):
+            cv.blockwise.store(small(), tmp_path / name, overwrite=True)
+    assert (tmp_path / "g.zarr" / "raw").exists()
+    cv.blockwise.store(small(), tmp_path / "real.zarr")
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "real.zarr")
+    cv.blockwise.store(small(2.0), tmp_path / "link.zarr", overwrite=True)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "real.zarr")[:], small(2.0).compute())
+    assert (tmp_path / "link.zarr").is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["g.zarr", "link.zarr", "notes", "real.zarr"]
+
+
+@pytest.mark.parametrize("kind", ["zarr", "hdf5", "memmap"])
+def test_a_source_is_known_by_its_files(tmp_path, kind):
+    def opened(value=None):
+        path = tmp_path / f"in.{kind}"
+        if kind == "memmap":
+            array = np.memmap(path, "f8", "r+" if path.exists() else "w+", shape=(8,))
+        elif kind == "hdf5":
+            file = h5py.File(path, "r" if value is None else "a")  # closing what may be written is writing
+            array = file["x"] if value is None else file.require_dataset("x", (8,), "f8")
+        else:
+            array = zarr.open_array(path, mode="a", shape=(8,), chunks=(4,), dtype="f8")
+        if value is not None:
+            array[:] = value
+            getattr(array, "flush", getattr(getattr(array, "file", None), "flush", lambda: None))()
+        return array
+
+    def names(array):
+        found = cv.blockwise.convolve(array, np.ones(3), chunks=4).name
+        if kind == "hdf5":
+            array.file.close()
+        return found
+
+    names(opened(1.0))
+    first = names(opened())
+    assert names(opened()) == first
+    time.sleep(0.02)  # the clock of the file system
+    names(opened(2.0))
+    assert names(opened()) != first
+
+
+def test_beginning_anew_leaves_nothing_of_what_was(tmp_path):
+    path = tmp_path / "result.zarr"
+    cv.blockwise.store(small(), path)
+    path.rename(tmp_path / "result.zarr.unfinished")
+    (tmp_path / "result.zarr.unfinished" / "c" / "0" / "0").write_bytes(b"of an older day")
+    np.testing.assert_array_equal(cv.blockwise.store(small(), path, overwrite=True)[:], small().compute())
 
 
 def test_all_blocks_are_there_and_only_the_name_is_missing(tmp_path):
@@ -144,6 +199,11 @@ def test_wrong_calls(tmp_path):
         cv.blockwise.store(np.ones(3), tmp_path / "a.zarr")
     with pytest.raises(ValueError, match=r"array.rechunk\(\(3,\)\) would fit"):
         cv.blockwise.store(da.from_array(np.ones(5), chunks=((2, 3),)), tmp_path / "a.zarr")
+    with pytest.raises(TypeError, match="array has dtype object; expected bool"):
+        cv.blockwise.store(da.from_array(np.array([{}, {}], object), chunks=1), tmp_path / "a.zarr")
+    ones = da.ones(6, chunks=3)
+    with pytest.raises(ValueError, match=r"blocks of unknown size; array.compute_chunk_sizes\(\) would fit"):
+        cv.blockwise.store(ones[ones > 0], tmp_path / "a.zarr")
     with pytest.raises(ValueError, match="workers must be at least 1"):
         cv.blockwise.store(small(), tmp_path / "a.zarr", workers=0)
     assert sorted(os.listdir(tmp_path)) == ["notes"]

@@ -175,7 +175,8 @@ def blur(image: Any, psf: Any, *, axes: Any = None, chunks: Any = "auto") -> das
         chunks: the size of a block along `axes`, a number or one an axis; ``'auto'``: about 64 MiB of work.
 
     Returns:
-        A Dask array of the image's shape, float64 where the image is, else float32.
+        A Dask array of the image's shape, float32 where that holds the image's numbers, else float64. A NaN reaches what sees
+        it, and where kernels are large, and transformed, its block.
 
     Raises:
         TypeError, ValueError: images that are not real numbers; kernels that do not fit, are negative, not finite or zero.
@@ -202,8 +203,9 @@ def richardson_lucy(
         u_{i+1} = \frac{u_i}{A^T 1} \; A^T \frac{y}{A u_i}
 
     `A` is the blur of :func:`blur`, and its transpose the input gradient of that convolution. The light of a rim as wide as
-    the kernel is estimated with the image, so that edges do not ring. A block is computed with the margin on which it depends,
-    ``(2 * iterations - 1) * (k - 1)`` along each axis, so its numbers are those of the whole.
+    the kernel is estimated with the image, where a hundredth of it falls inside, so that edges do not ring. A block is computed
+    with the margin on which it depends, ``(2 * iterations - 1) * (k - 1)`` along each axis, so its numbers are those of the
+    whole.
 
     Args:
         image: as in :func:`blur`. Negative values count as 0: subtract the camera's background before.
@@ -213,7 +215,7 @@ def richardson_lucy(
         chunks: as in :func:`blur`.
 
     Returns:
-        A Dask array of the image's shape, float64 where the image is, else float32. Its sum is about the image's.
+        A Dask array of the image's shape, of the dtype that :func:`blur` has, and not negative. Its sum is about the image's.
 
     Raises:
         TypeError, ValueError: as :func:`blur`; iterations below 1.
@@ -250,7 +252,7 @@ def store(
     Args:
         array: from a function of this module, or any other whose blocks have one size.
         path: the folder to make; its parent is there.
-        overwrite: replace what is there, and begin anew.
+        overwrite: replace a Zarr array that is there, and begin anew.
         workers: how many blocks at a time; Dask's own choice by default, which is one a core.
         progress: show a bar; by default where standard error is a terminal.
 
@@ -258,9 +260,9 @@ def store(
         The Zarr array, to be read.
 
     Raises:
-        InputError: something else is at `path`, or begun there; with `overwrite`, a folder that is not Zarr's; the file system
-            refuses.
-        ValueError: blocks of different sizes.
+        InputError: something else is at `path`, or begun there; with `overwrite`, something that is no Zarr array; the file
+            system refuses.
+        TypeError, ValueError: no Dask array of numbers; blocks of different or unknown sizes.
 
     Example:
         >>> import os, tempfile, numpy as np, convarium as cv

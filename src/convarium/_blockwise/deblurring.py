@@ -23,6 +23,7 @@ from .spans import span
 if TYPE_CHECKING:
     import dask.array
 
+LEAST = 0.01  # of a place's light that must fall into the image for it to be estimated (Bertero and Boccacci 2005)
 COPIES = 3  # of a block's window are what it is said to need; while it computes it holds about twice as much
 
 
@@ -41,7 +42,7 @@ def _in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any, iteratio
     image = source(call, "image", image)
     if np.dtype(image.dtype).kind == "c":
         raise TypeError(f"{call}: image must be of real numbers, got {image.dtype}")
-    dtype = np.dtype(np.float64 if image.dtype == np.float64 else np.float32)
+    dtype = working_dtype(image.dtype)
     along = _directions(call, image.shape, psf, axes)
     size = tuple(image.shape[axis] for axis in along)
     kernels = _kernels(call, psf, len(along)).astype(dtype)
@@ -63,16 +64,20 @@ def _in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any, iteratio
 
     def arguments(here: Block) -> tuple[Any, ...]:
         reach = dict(zip(along, margins, strict=True))
-        spans, first, keep = [], [], []
+        spans = []
         for axis, (low, high) in enumerate(here):
             before, after = reach.get(axis, (0, 0))
             spans.append(span(low - before, high + after, image.shape[axis]))
-            if axis in reach:
-                first.append(spans[-1].parts[0][0])
-                keep.append((low, high))
-        return reader.window(spans), constant, tuple(first), tuple(keep)
+        first, keep = tuple(spans[axis].parts[0][0] for axis in along), tuple(here[axis] for axis in along)
+        return reader.window(spans), constant, first, keep
 
     return graph.array(image.shape, block, dtype, DeblurBlock(along, size, iterations), arguments)
+
+
+def working_dtype(dtype: Any) -> np.dtype[Any]:
+    """What an image of these numbers is computed in: float32 where that holds them all, else float64."""
+    kind = np.dtype(dtype).newbyteorder("=")
+    return np.dtype(np.float64 if kind.itemsize > 2 and kind != np.float32 else np.float32)
 
 
 def _margin(k: int, iterations: int) -> tuple[int, int]:
@@ -121,29 +126,29 @@ def richardson_lucy(seen: Tensor, field: PointSpread, first: Sequence[int], iter
     framed_inside = framed[inside]  # outside the image nothing was seen
 
     def back() -> Tensor:
-        """The input gradient of the blur."""
-        return field.gather(framed, origin)
+        """The input gradient of the blur. Fourier transforms leave a little on either side of 0, where there is nothing."""
+        return field.gather(framed, origin).clamp_(min=0)
 
     framed_inside.fill_(1)
     reached = back()
     framed_inside.copy_(seen.clamp_(min=0))
-    light = _over(back(), reached)  # the first iteration, from light that is the same everywhere
+    light = _over(back(), reached, LEAST)  # the first iteration, from light that is the same everywhere
     for _ in range(iterations - 1):
-        _over(framed_inside.copy_(seen), field.spread(light, origin)[inside])
-        light *= _over(back(), reached)
+        _over(framed_inside.copy_(seen), field.spread(light, origin)[inside].clamp_(min=0), 0)
+        light *= _over(back(), reached, LEAST)
     return light
 
 
-def _over(values: Tensor, by: Tensor) -> Tensor:
-    """The quotient, in place; 0 where nothing was to be seen."""
-    return values.div_(by).masked_fill_(by == 0, 0)
+def _over(values: Tensor, by: Tensor, least: float) -> Tensor:
+    """The quotient, in place; 0 where hardly anything was to be seen."""
+    return values.div_(by).masked_fill_(by <= least, 0)
 
 
 def _directions(call: str, shape: Sequence[int], psf: Any, axes: Any) -> tuple[int, ...]:
     along = tuple(range(len(shape))) if axes is None else axes_of(call, axes, len(shape))
     if not 1 <= len(along) <= 3:
         raise ValueError(
-            f"{call}: image of shape {written(shape)} has {len(along)} directions (axes={shown(axes)}); expected 1 to 3; axes="
+            f"{call}: image of shape {written(shape)} has {len(along)} directions (axes={shown(axes)}); expected 1 to 3; axes= "
             f"would name them, and leave out channels"
         )
     if 0 in shape:

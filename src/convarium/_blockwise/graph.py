@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .._files.failures import extra
-from .reading import Reader, is_dask
+from .reading import Reader, identified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import dask.array
 
 EXTRA = "blockwise"
+NUMBERS = 1  # one more where a change here gives other numbers: what was kept before is then not taken for the same
 Block = tuple[tuple[int, int], ...]  # from, to along each axis of the result
 
 
@@ -29,8 +30,7 @@ class Graph:
     def __init__(self, call: str, *identity: Any) -> None:
         """`identity` is all that the values depend on: equal ones make equal names, and an unfinished store goes on by them."""
         tokenize = extra("dask.base", EXTRA).tokenize
-        names = [one.name if is_dask(one) else one for one in identity]
-        self.name = f"{call}-{tokenize(*names)}"
+        self.name = f"{call}-{tokenize(NUMBERS, *map(identified, identity))}"
         self._tasks: dict[Any, Any] = {}
         self._dependencies: list[Any] = []
 

@@ -92,7 +92,10 @@ class _Tiles:
         self._path, self.shape, self.dtype = path.resolve(), self._array.shape, self._array.dtype
 
     def __getitem__(self, parts: Any) -> Any:
-        return self._array[parts]
+        try:
+            return self._array[parts]
+        except Exception as error:  # of whatever decoder its tiles need
+            raise InputError(f"{self._path}: is damaged, or cannot be read: {error}") from None
 
     def __dask_tokenize__(self) -> tuple[str, int, int]:
         found = self._path.stat()
@@ -114,8 +117,10 @@ def check_target(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
     """Refuse a name or a kind of numbers that cannot be written, before anything is computed."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: is not one of {', '.join(FORMATS)}")
+    if path.suffix.lower() != ".zarr" and path.is_dir():
+        raise InputError(f"{path}: is a directory")
     if path.suffix.lower() == ".png":
-        grey = len(shape) == 2 and dtype in (np.uint8, np.uint16)
+        grey = len(shape) == 2 and dtype.kind == "u" and dtype.itemsize <= 2
         if not grey and not (len(shape) == 3 and shape[2] == 3 and dtype == np.uint8):
             raise InputError(
                 f"{path}: a PNG holds 8- or 16-bit grey or 8-bit RGB, and the result is {dtype} of shape {shape}; .tif would fit"
@@ -130,15 +135,17 @@ def write(array: Any, path: Path, axes: str | None) -> None:
             extra("PIL.Image", EXTRA).fromarray(array[:]).save(beside)
         else:
             colours = "rgb" if axes is not None and axes.endswith("S") and array.shape[-1] in (3, 4) else "minisblack"
+            named = {"axes": axes} if axes is not None and "Q" not in axes else {}
             if path.suffix.lower() == ".npy":
                 target = np.lib.format.open_memmap(beside, "w+", array.dtype, array.shape)
             else:
                 target = extra("tifffile", EXTRA).memmap(
-                    beside, shape=array.shape, dtype=array.dtype, photometric=colours
+                    beside, shape=array.shape, dtype=array.dtype, photometric=colours, metadata=named
                 )
             for band in _bands(array):
                 target[band] = array[band]
             target.flush()
+            del target  # Windows renames no file that is mapped
         os.replace(beside, path)
     except OSError as error:
         raise why(path, error) from None

@@ -120,8 +120,7 @@ def _at_places(bias: torch.Tensor, n: int, shape: tuple[int, ...]) -> torch.Tens
 
 
 def _tensor(array: Array) -> torch.Tensor:
-    native = np.asarray(array, array.dtype.newbyteorder("="))
-    return torch.from_numpy(native if native.flags.writeable else native.copy())
+    return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
 
 
 def _directions(call: str, weight: tuple[int, ...], channels: Any) -> int:

@@ -6,6 +6,7 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 from operator import getitem
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,6 +40,23 @@ def source(call: str, name: str, value: Any) -> Any:
 
 def is_dask(value: Any) -> bool:
     return hasattr(value, "__dask_graph__") and hasattr(value, "chunks")
+
+
+def identified(value: Any) -> Any:
+    """What tells an array from another without reading it: Dask's name for it, or its files and when they were written."""
+    if is_dask(value):
+        return value.name
+    if isinstance(root := getattr(getattr(value, "store", None), "root", None), Path):  # Zarr, in a folder
+        return _files((root / value.path).resolve()), str(value.dtype), value.shape
+    if isinstance(name := getattr(getattr(value, "file", None), "filename", None), str):  # HDF5
+        return _files(Path(name).resolve()), value.name
+    return value
+
+
+def _files(path: Path) -> tuple[str, int, int, int]:
+    """A file, or a folder with all that is in it."""
+    found = [one.stat() for one in ([path] if path.is_file() else path.rglob("*"))]
+    return str(path), len(found), sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0)
 
 
 class Reader:

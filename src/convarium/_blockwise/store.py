@@ -45,6 +45,8 @@ def keep(
     _regular(call, array)
     path = Path(path)
     try:
+        if path.is_symlink() or not path.name:
+            path = path.resolve()  # what it leads to is replaced, not the link
         if path.exists() and not overwrite:
             if _computation(zarr, path) == array.name:
                 return zarr.open_array(path, mode="r")
@@ -67,6 +69,10 @@ def keep(
 
 
 def _regular(call: str, array: dask.array.Array) -> None:
+    if array.dtype.kind not in "buifc":
+        raise TypeError(f"{call}: array has dtype {array.dtype}; expected bool, integer, floating or complex numbers")
+    if any(isinstance(length, float) for length in array.shape):  # NaN: Dask does not know
+        raise ValueError(f"{call}: array has blocks of unknown size; array.compute_chunk_sizes() would fit")
     for sizes in array.chunks:
         if any(size != sizes[0] for size in sizes[:-1]) or sizes[-1] > sizes[0]:
             fit = tuple(max(sizes) for sizes in array.chunks)
@@ -77,13 +83,12 @@ def _regular(call: str, array: dask.array.Array) -> None:
 
 
 def _may_go(path: Path) -> None:
-    """Refuse to replace a folder that no Zarr array or group is in: it may be anything."""
-    if (
-        path.is_dir()
-        and any(path.iterdir())
-        and not any((path / name).exists() for name in (".zarray", ".zgroup", "zarr.json"))
-    ):
-        raise InputError(f"{path}: is a folder, and not of Zarr; it is not replaced")
+    """Refuse to replace what is no Zarr array: it may be anything, and a group holds others."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    description = path / "zarr.json"
+    if not (path / ".zarray").exists() and not (description.exists() and '"array"' in description.read_text()):
+        raise InputError(f"{path}: is no Zarr array; it is not replaced")
 
 
 def _computation(zarr: Any, path: Path) -> str | None:
@@ -97,7 +102,7 @@ def _computation(zarr: Any, path: Path) -> str | None:
 def _begun(zarr: Any, array: dask.array.Array, unfinished: Path, overwrite: bool) -> zarr.Array[Any]:
     """What a run before this one has left, or a new array without blocks."""
     if unfinished.exists():
-        if _computation(zarr, unfinished) == array.name:
+        if not overwrite and _computation(zarr, unfinished) == array.name:
             for rest in unfinished.rglob("*.partial"):  # of files that a kill left half written
                 rest.unlink(missing_ok=True)
             return zarr.open_array(unfinished, mode="r+")

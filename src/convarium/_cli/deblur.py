@@ -65,17 +65,19 @@ def deblur(
     """
     from .. import blockwise
     from .._blockwise import images
+    from .._blockwise.deblurring import working_dtype
 
     image = images.read(source)
     kernel = _kernel(psf)
+    if kernel.ndim not in (1, 2, 3, 4, 6):
+        raise InputError(f"--psf: a kernel of 1 to 3 directions, or a grid of them, got shape {kernel.shape}")
     directions = kernel.ndim if kernel.ndim <= 3 else kernel.ndim // 2
     along = _axes(source, image, directions, axes)
-    dtype = image.array.dtype
+    dtype = np.dtype(image.array.dtype).newbyteorder("=")
+    in_zarr = target.suffix.lower() == ".zarr"
     whole = dtype.kind in "iu" and not as_float
-    images.check_target(
-        target, image.array.shape, dtype if whole else np.dtype(np.float64 if dtype == np.float64 else np.float32)
-    )
-    if target.exists() and not overwrite and target.suffix != ".zarr":
+    images.check_target(target, image.array.shape, dtype if whole else working_dtype(dtype))
+    if target.exists() and not overwrite and not in_zarr:
         raise InputError(f"{target}: is there already; --overwrite would replace it")
 
     asked: Any = "auto" if chunks is None else each("--chunks", chunks, directions)
@@ -91,7 +93,7 @@ def deblur(
         for name, text in facts.items():
             print(f"{name:7} {text}")
         sys.stdout.flush()
-    blocks = target if target.suffix == ".zarr" else target.with_name(f"{target.name}.blocks.zarr")
+    blocks = target if in_zarr else target.with_name(f"{target.name}.blocks.zarr")
     began = time.monotonic()
     try:
         kept = blockwise.store(result, blocks, overwrite=overwrite, workers=workers)
@@ -119,8 +121,12 @@ def deblur(
 
 
 def _rounded(block: Any, to: Any) -> Any:
-    limits = np.iinfo(to)
-    return np.clip(np.rint(block), limits.min, limits.max).astype(to)
+    """Whole numbers, cut to those there are; the largest of wide ones are not numbers of a float."""
+    limits, whole = np.iinfo(to), np.rint(block.astype(np.float64))
+    low, high = whole <= limits.min, whole >= float(limits.max)
+    cut = np.where(low | high, 0, whole).astype(to)
+    cut[low], cut[high] = limits.min, limits.max
+    return cut
 
 
 def _kernel(text: str) -> Any:
@@ -128,7 +134,7 @@ def _kernel(text: str) -> Any:
 
     name, colon, numbers = text.partition(":")
     if name != "gaussian" or not colon:
-        return np.asarray(images.read(Path(text)).array[:])
+        return np.asarray(images.read(Path(text)).array[...])
     try:
         widths = [float(number) for number in numbers.split("x")]
     except ValueError:
