@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .. import functional
+from .._maps.apply import over_positions
 from .._planner.choice import check_engine
 from .._spec import call as _call
 from .._spec.arguments import Pairs
@@ -99,7 +100,7 @@ class LocalBlock:
         added = None if bias is None else _tensor(bias)
         if 0 in x.shape:  # every window lies in the padding
             nothing = torch.zeros(shape, dtype=_tensor(weight).dtype)
-            return (nothing if added is None else nothing + _at_places(added, self.n, shape)).numpy()
+            return (nothing if added is None else nothing + over_positions(added, shape[-self.n :])).numpy()
         geometry = (self.stride, pads, self.dilation, self.groups, "zeros", self.channels, self.flip, self.engine)
         with torch.no_grad():
             return functional.convolve_as(self.call, self.n, _tensor(x), _tensor(weight), added, *geometry).numpy()
@@ -108,15 +109,6 @@ class LocalBlock:
 def _turn(low: int, high: int, tile: int) -> Span:
     """Which kernels of a tile the places ``low ... high - 1`` of the result take, until they begin again."""
     return span(low, min(high, low + tile), tile, "circular")
-
-
-def _at_places(bias: torch.Tensor, n: int, shape: tuple[int, ...]) -> torch.Tensor:
-    if bias.ndim == 1:
-        return bias.reshape(-1, *(1,) * n)
-    for direction in range(n):
-        length = shape[direction - n]
-        bias = bias.index_select(1 + direction, torch.arange(length) % bias.shape[1 + direction])
-    return bias
 
 
 def _tensor(array: Array) -> torch.Tensor:
