@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import shutil
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._files.atomic import SUFFIX
+from .._files import atomic
 from .._files.failures import InputError, extra, why
 from .graph import EXTRA
 
@@ -128,29 +126,30 @@ def check_target(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
 
 
 def write(array: Any, path: Path, axes: str | None) -> None:
-    """A Zarr array of a result as a file of another format, written beside and renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}{path.suffix}")
+    """A Zarr array of a result as a file of another format; all of it or none."""
     try:
-        if path.suffix.lower() == ".png":
-            extra("PIL.Image", EXTRA).fromarray(array[:]).save(beside)
-        else:
-            colours = "rgb" if axes is not None and axes.endswith("S") and array.shape[-1] in (3, 4) else "minisblack"
-            named = {"axes": axes} if axes is not None and "Q" not in axes else {}
-            if path.suffix.lower() == ".npy":
-                target = np.lib.format.open_memmap(beside, "w+", array.dtype, array.shape)
+        with atomic.beside(path) as part:
+            if path.suffix.lower() == ".png":
+                extra("PIL.Image", EXTRA).fromarray(array[:]).save(part, format="PNG")
             else:
-                target = extra("tifffile", EXTRA).memmap(
-                    beside, shape=array.shape, dtype=array.dtype, photometric=colours, metadata=named
-                )
-            for band in _bands(array):
-                target[band] = array[band]
-            target.flush()
-            del target  # Windows renames no file that is mapped
-        os.replace(beside, path)
+                target = _mapped(part, path.suffix.lower(), array, axes)
+                for band in _bands(array):
+                    target[band] = array[band]
+                target.flush()
+                del target  # Windows renames no file that is mapped
     except OSError as error:
         raise why(path, error) from None
-    finally:
-        beside.unlink(missing_ok=True)
+
+
+def _mapped(part: Path, suffix: str, array: Any, axes: str | None) -> Any:
+    """A new file for so many numbers, as an array in it."""
+    if suffix == ".npy":
+        return np.lib.format.open_memmap(part, "w+", array.dtype, array.shape)
+    colours = "rgb" if axes is not None and axes.endswith("S") and array.shape[-1] in (3, 4) else "minisblack"
+    named = {"axes": axes} if axes is not None and "Q" not in axes else {}
+    return extra("tifffile", EXTRA).memmap(
+        part, shape=array.shape, dtype=array.dtype, photometric=colours, metadata=named
+    )
 
 
 def _bands(array: Any) -> Iterator[slice]:
@@ -158,7 +157,3 @@ def _bands(array: Any) -> Iterator[slice]:
     row = math.prod(array.shape[1:]) * array.dtype.itemsize
     step = max(BAND // max(row * array.chunks[0], 1), 1) * array.chunks[0]
     return (slice(start, start + step) for start in range(0, array.shape[0], step))
-
-
-def remove(folder: Path) -> None:
-    shutil.rmtree(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import signal
 import sys
 import time
@@ -99,7 +100,7 @@ def deblur(
         kept = blockwise.store(result, blocks, overwrite=overwrite, workers=workers)
         if blocks != target:
             images.write(kept, target, image.axes)
-            images.remove(blocks)
+            shutil.rmtree(blocks)
     except InputError as error:
         raise InputError(str(error).replace("overwrite=True", "--overwrite")) from None
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from .failures import why
@@ -27,18 +28,24 @@ def replace(path: Path, data: bytes) -> None:
     Raises:
         OSError: the system does not let us; it names ``path``.
     """
+    with beside(path) as part:
+        part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A name to write to, which becomes ``path`` where nothing went wrong; :func:`replace` for what is not in memory."""
     if not path.name or path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
-    beside = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    part = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
+        yield part
+        with part.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(part, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
             raise type(error)(error.errno, error.strerror, str(path)) from None
         raise
