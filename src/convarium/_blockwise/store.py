@@ -48,12 +48,12 @@ def keep(
         if path.is_symlink() or not path.name:
             path = path.resolve()  # what it leads to is replaced, not the link
         if path.exists() and not overwrite:
-            if _computation(zarr, path) == array.name:
-                return zarr.open_array(path, mode="r")
+            if (kept := _kept(zarr, path, array)) is not None:
+                return kept
             raise InputError(f"{path}: is there already, and is not this result; overwrite=True would replace it")
         unfinished = path.with_name(path.name + SUFFIX)
         for there in (path, unfinished):
-            _may_go(there)
+            _may_go(zarr, there)
         target = _begun(zarr, array, unfinished, overwrite)
         missing = [
             index
@@ -82,27 +82,29 @@ def _regular(call: str, array: dask.array.Array) -> None:
             )
 
 
-def _may_go(path: Path) -> None:
+def _may_go(zarr: Any, path: Path) -> None:
     """Refuse to replace what is no Zarr array: it may be anything, and a group holds others."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
-    description = path / "zarr.json"
-    if not (path / ".zarray").exists() and not (description.exists() and '"array"' in description.read_text()):
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())) and _array_at(zarr, path) is None:
         raise InputError(f"{path}: is no Zarr array; it is not replaced")
 
 
-def _computation(zarr: Any, path: Path) -> str | None:
+def _array_at(zarr: Any, path: Path) -> zarr.Array[Any] | None:
     try:
-        found = zarr.open_array(path, mode="r").attrs.get(COMPUTATION)
-    except Exception:  # no array, or not a whole one: whatever it is, it is not ours
+        return zarr.open_array(path, mode="r")
+    except Exception:  # none, or not a whole one
         return None
-    return found if isinstance(found, str) else None
+
+
+def _kept(zarr: Any, path: Path, array: dask.array.Array) -> zarr.Array[Any] | None:
+    """What is at `path` of this very computation."""
+    found = _array_at(zarr, path)
+    return found if found is not None and found.attrs.get(COMPUTATION) == array.name else None
 
 
 def _begun(zarr: Any, array: dask.array.Array, unfinished: Path, overwrite: bool) -> zarr.Array[Any]:
     """What a run before this one has left, or a new array without blocks."""
     if unfinished.exists():
-        if not overwrite and _computation(zarr, unfinished) == array.name:
+        if not overwrite and _kept(zarr, unfinished, array) is not None:
             for rest in unfinished.rglob("*.partial"):  # of files that a kill left half written
                 rest.unlink(missing_ok=True)
             return zarr.open_array(unfinished, mode="r+")
