@@ -24,7 +24,7 @@ from PIL import Image
 
 import convarium as cv
 
-GRID, TAPS, CHUNK = 3, 15, 1024
+TAPS, CHUNK = 15, 1024
 
 
 def field(block_info=None) -> np.ndarray:

@@ -76,8 +76,7 @@ def _in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any, iteratio
 
 def working_dtype(dtype: Any) -> np.dtype[Any]:
     """What an image of these numbers is computed in: float32 where that holds them all, else float64."""
-    kind = np.dtype(dtype).newbyteorder("=")
-    return np.dtype(np.float64 if kind.itemsize > 2 and kind != np.float32 else np.float32)
+    return np.dtype(np.float64 if np.result_type(dtype, np.float32).itemsize > 4 else np.float32)
 
 
 def _margin(k: int, iterations: int) -> tuple[int, int]:

@@ -81,10 +81,7 @@ class PointSpread:
             kernels = self.kernels[np.ix_(*(part.nodes for part in piece))].reshape(1, -1, *taps)
             weights = piece[0].weights
             for part in piece[1:]:
-                weights = weights[:, None, ..., None] * part.weights.reshape(
-                    1, -1, *(1,) * (weights.ndim - 1), part.weights.shape[1]
-                )
-                weights = weights.flatten(0, 1)
+                weights = torch.einsum("a...,bp->ab...p", weights, part.weights).flatten(0, 1)
             yield inner, outer, kernels, weights
 
     def _parts(self, direction: int, origin: int, length: int) -> Iterator[Part]:

@@ -72,7 +72,7 @@ def signal_in_blocks(
             start.append(here[axis][0] + whole.start[place[axis]] - (max(low, 0) if fill == "zeros" else low))
         return reader.window(spans), kernel, tuple(start), here
 
-    return graph.array(output, block, dtype, SignalBlock(call, whole, method), arguments)
+    return graph.array(output, block, dtype, SignalBlock(call, whole.axes, method), arguments)
 
 
 def _reach(whole: Window, place: int) -> tuple[int, int]:
@@ -86,15 +86,13 @@ class SignalBlock:
     """One block of the result: the same sum over the entries that were read."""
 
     call: str
-    whole: Window
+    axes: tuple[int, ...]
     method: str
 
     def __call__(self, x: Array, w: Array, start: tuple[int, ...], here: Block) -> Array:
         for axis, (low, high) in enumerate(here):
-            if axis not in self.whole.axes and w.shape[axis] != 1:
+            if axis not in self.axes and w.shape[axis] != 1:
                 w = w.take(range(low, high), axis)
-        size = tuple(here[axis][1] - here[axis][0] for axis in self.whole.axes)
+        size = tuple(here[axis][1] - here[axis][0] for axis in self.axes)
         (left, right), leave = enter(self.call, x=x, w=w)
-        return np.asarray(
-            leave(compute(left, right, Window(x.shape, w.shape, self.whole.axes, start, size), self.method))
-        )
+        return np.asarray(leave(compute(left, right, Window(x.shape, w.shape, self.axes, start, size), self.method)))
