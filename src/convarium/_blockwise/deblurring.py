@@ -48,16 +48,14 @@ def _in_blocks(call: str, image: Any, psf: Any, axes: Any, chunks: Any, iteratio
     kernels = _kernels(call, psf, len(along)).astype(dtype)
     taps = kernels.shape[len(along) :]
     margins = [_margin(k, iterations) for k in taps]
-    batch_axes = [axis for axis in range(len(image.shape)) if axis not in along]
 
     def needs(block: Sequence[int]) -> int:
-        samples, places = math.prod(block[: len(batch_axes)]), block[len(batch_axes) :]
-        window = math.prod(min(n, p + sum(m)) + k for n, p, m, k in zip(size, places, margins, taps, strict=True))
-        return samples * window * COPIES * dtype.itemsize
+        window = list(block)
+        for axis, margin, k in zip(along, margins, taps, strict=True):
+            window[axis] = min(image.shape[axis], block[axis] + sum(margin)) + k
+        return math.prod(window) * COPIES * dtype.itemsize
 
-    lengths = [image.shape[axis] for axis in batch_axes]
-    found = block_size(call, chunks, size, lengths, needs, [sum(m) + 64 for m in margins])
-    block = [length for _, length in sorted(zip((*batch_axes, *along), found, strict=True))]
+    block = block_size(call, chunks, image.shape, along, needs, [sum(margin) + 64 for margin in margins])
 
     graph = Graph(call, image, kernels, along, iterations, block)
     reader, constant = graph.reader("image", image), graph.constant("psf", kernels)

@@ -44,18 +44,18 @@ def local_in_blocks(
     taps = math.prod(weight.shape) // math.prod(tile)
     extent = [d * (k - 1) + 1 for d, k in zip(whole.dilation, kernel, strict=True)]
 
+    shape, axes = (*batch, whole.out_channels, *output), range(len(batch) + 1, len(batch) + 1 + n)
+
     def needs(block: Sequence[int]) -> int:
-        samples, places = math.prod(block[: len(batch)]), block[len(batch) :]
+        places = block[-n:]
         reads = math.prod((p - 1) * u + e for p, u, e in zip(places, whole.stride, extent, strict=True))
         kernels = taps * math.prod(map(min, places, tile))
-        return (
-            samples * (whole.in_channels * reads + whole.out_channels * math.prod(places)) + kernels
-        ) * dtype.itemsize
+        made = math.prod(block) + math.prod(block[: len(batch)]) * whole.in_channels * reads
+        return (made + kernels) * dtype.itemsize
 
     least = [-(-reach // step) for reach, step in zip(extent, whole.stride, strict=True)]
     periods = [period if period < length else 1 for period, length in zip(tile, output, strict=True)]  # run as they lie
-    found = block_size(call, chunks, output, batch, needs, least, periods)
-    block = (*found[: len(batch)], whole.out_channels, *found[len(batch) :])
+    block = block_size(call, chunks, shape, axes, needs, least, periods, whole=[len(batch)])
 
     graph = Graph(call, x, weight, bias, geometry, engine, block)
     inputs, weights = graph.reader("x", x), graph.reader("weight", weight)
@@ -80,7 +80,7 @@ def local_in_blocks(
         return window, own, added, tuple(pads), tuple(stop - start for start, stop in here)
 
     work = LocalBlock(call, n, whole.stride, dilation, groups, channels, flip, engine)
-    return graph.array((*batch, whole.out_channels, *output), block, dtype, work, arguments)
+    return graph.array(shape, block, dtype, work, arguments)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,6 @@ def signal_in_blocks(
     fill = fitting_mode(call, fill, reach, tuple(whole.x[axis] for axis in whole.axes)) or "zeros"
     place = {axis: at for at, axis in enumerate(whole.axes)}
     output, dtype = whole.output, np.result_type(x.dtype, w.dtype)
-    batch_axes = [axis for axis in range(len(output)) if axis not in place]
 
     def read(axis: int, low: int, high: int) -> tuple[int, int]:
         """The entries of `x`, or past its ends, that some entries of the result read."""
@@ -51,14 +50,11 @@ def signal_in_blocks(
         return low + first - (whole.w[axis] - 1), high + first
 
     def needs(block: Sequence[int]) -> int:
-        ordered = dict(zip((*batch_axes, *whole.axes), block, strict=True))
-        reads = [min(whole.x[axis], length + whole.w[axis] - 1) for axis, length in ordered.items()]
+        reads = [min(n, length + k - 1) for n, length, k in zip(whole.x, block, whole.w, strict=True)]
         return (math.prod(reads) + math.prod(block)) * dtype.itemsize
 
-    along = [output[axis] for axis in whole.axes]
     least = [max(whole.w[axis], 64) for axis in whole.axes]  # less would read the same again and again
-    found = block_size(call, chunks, along, [output[axis] for axis in batch_axes], needs, least)
-    block = [size for _, size in sorted(zip((*batch_axes, *whole.axes), found, strict=True))]
+    block = block_size(call, chunks, output, whole.axes, needs, least)
 
     graph = Graph(call, x, w, mode, whole.axes, method, fill, block)
     reader, kernel = graph.reader("x", x), graph.constant("w", w)

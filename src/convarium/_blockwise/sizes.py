@@ -17,44 +17,46 @@ Bytes = Callable[[Sequence[int]], int]
 def block_size(
     call: str,
     chunks: Any,
-    sizes: Sequence[int],
-    batch: Sequence[int],
+    shape: Sequence[int],
+    axes: Sequence[int],
     needs: Bytes,
     least: Sequence[int],
     steps: Sequence[int] | None = None,
+    whole: Sequence[int] = (),
 ) -> tuple[int, ...]:
-    """The block's size along `batch` and `sizes`, axes of the result.
+    """The block's size along each axis of a result of this shape, of which `chunks` says those along `axes`.
 
-    ``'auto'`` halves what is longest until what a block `needs` is near the target: the batch first, which no window reaches
-    over, then `sizes`, in multiples of their `steps`, but not below `least`.
+    ``'auto'`` halves what is longest until what a block `needs` is near the target: the others first, which no window reaches
+    over, but for those that stay `whole`; then `axes`, in multiples of their `steps`, but not below `least`.
     """
-    step = tuple(steps or (1,) * len(sizes))
+    others = [axis for axis in range(len(shape)) if axis not in axes and axis not in whole]
+    step, floor = [1] * len(shape), [1] * len(shape)
+    for axis, each, low in zip(axes, steps or step, least, strict=False):
+        step[axis], floor[axis] = each, max(each, low)
+
+    def halved(block: list[int], *parts: Sequence[int]) -> list[int]:
+        for part in parts:
+            while needs(block) > TARGET and (left := [axis for axis in part if block[axis] > floor[axis]]):
+                axis = max(left, key=block.__getitem__)
+                half = -(-block[axis] // 2)
+                block[axis] = max(-(-half // step[axis]) * step[axis], floor[axis])
+        return block
+
+    most = [max(length, 1) for length in shape]
     if isinstance(chunks, str):
         if chunks != "auto":
             raise ValueError(f"{call}: chunks must be 'auto', a number or one a direction, got {shown(chunks)}")
-        return _auto(sizes, batch, needs, least, step)
-    asked = tuple(map(min, positive(call, "chunks", chunks, len(sizes)), (max(size, 1) for size in sizes)))
-    found = _auto((), batch, lambda block: needs((*block, *asked)), (), ()) + asked
-    if (most := needs(found)) > (memory := _memory()):
-        fit = _auto(sizes, batch, needs, least, step)[len(batch) :]
+        return tuple(halved(most, others, axes))
+    block = list(most)
+    for axis, asked in zip(axes, positive(call, "chunks", chunks, len(axes)), strict=True):
+        block[axis] = min(asked, block[axis])
+    block = halved(block, others)
+    if needs(block) > (memory := _memory()):
+        fit = halved(most, others, axes)
         raise ValueError(
-            f"{call}: chunks={shown(chunks)} needs {_gib(most)} GiB for a block, and this machine has {_gib(memory)} GiB of "
-            f"memory; chunks={written(fit)} would fit"
+            f"{call}: chunks={shown(chunks)} needs {_gib(needs(block))} GiB for a block, and this machine has {_gib(memory)} GiB "
+            f"of memory; chunks={written([fit[axis] for axis in axes])} would fit"
         )
-    return found
-
-
-def _auto(
-    sizes: Sequence[int], batch: Sequence[int], needs: Bytes, least: Sequence[int], steps: Sequence[int]
-) -> tuple[int, ...]:
-    block = [max(length, 1) for length in (*batch, *sizes)]
-    step = [1] * len(batch) + list(steps)
-    floor = [1] * len(batch) + [max(*each) for each in zip(least, steps, strict=True)]
-    for axes in (range(len(batch)), range(len(batch), len(block))):
-        while needs(block) > TARGET and (left := [axis for axis in axes if block[axis] > floor[axis]]):
-            axis = max(left, key=block.__getitem__)
-            half = -(-block[axis] // 2)
-            block[axis] = max(-(-half // step[axis]) * step[axis], floor[axis])
     return tuple(block)
 
 
