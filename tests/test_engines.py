@@ -123,6 +123,26 @@ def test_nan_reaches_its_receptive_field_and_nothing_else(engine, value):
                 assert same, f"{engine} {map} operand {which} {case}"
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    ("size", "kernel", "options"),
+    [
+        (5, 3, {"stride": 3}),
+        (2, 3, {"padding": 1}),
+        (1, 1, {"stride": 2, "dilation": 2, "padding": 1}),
+    ],
+)
+def test_torchs_16_bits_are_not_asked_for_what_they_cannot(size, kernel, options, dtype):
+    """On CPUs with units for them they read memory that nobody wrote there, or crash (pytorch #169688)."""
+    x, weight = torch.randn(2, 3, size, size, dtype=dtype), torch.randn(4, 3, kernel, kernel, dtype=dtype)
+    with pytest.raises(ValueError, match="engine='aten' cannot do this: torch's 16-bit convolutions of so few places"):
+        cv.conv2d(x, weight, engine="aten", **options)
+    assert "aten" not in cv.plan2d(x.shape, weight.shape, dtype=dtype, **options).engines.values()
+    exact = cv.conv2d(x.double(), weight.double(), **options)
+    assert torch.allclose(cv.conv2d(x, weight, **options).double(), exact, rtol=0.02, atol=0.1)
+    assert cv.conv2d(x[:, :, :1, :1], weight[:, :, :1, :1], engine="aten").shape == (2, 4, 1, 1)
+
+
 def test_dense_lets_a_nan_through_its_zeros_and_is_never_chosen():
     graph = cv.ChannelGraph.from_mask(~torch.eye(4, dtype=torch.bool))
     x, weight = torch.randn(1, 4, 5, 5), torch.randn(graph.n_edges, 3, 3)
