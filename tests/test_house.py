@@ -20,7 +20,7 @@ FLOORS = [  # from the ground up: a floor imports itself and what lies below
     {"functional", "grad", "matrix", "planning", "signal", "design", "export"},
     {"nn"},
     {"_look", "models", "_convert", "_blockwise"},
-    {"looking", "convert", "blockwise"},
+    {"looking", "convert", "blockwise", "distributed"},
     {"__init__"},
     {"_train"},
     {"_cli"},
@@ -86,7 +86,14 @@ def test_importing_is_light():
 
 
 def test_what_few_need_is_imported_when_it_is_asked_for():
-    later = {"convarium.blockwise", "convarium.convert", "convarium.design", "convarium.looking", "convarium.models"}
+    later = {
+        "convarium.blockwise",
+        "convarium.convert",
+        "convarium.design",
+        "convarium.distributed",
+        "convarium.looking",
+        "convarium.models",
+    }
     program = f"""
 import sys, convarium as cv
 later = {later}
@@ -94,7 +101,7 @@ assert not later & set(sys.modules), later & set(sys.modules)
 assert set(cv.__all__) <= set(dir(cv))
 from convarium import look, models
 assert callable(look) and cv.look is look and cv.models is models
-assert cv.blockwise.store and cv.convert.load and cv.design_block
+assert cv.blockwise.store and cv.convert.load and cv.design_block and cv.distributed.shard_spatially
 try:
     cv.conv4d
 except AttributeError as error:
@@ -107,7 +114,18 @@ else:
 
 def test_public_names_are_there_and_documented():
     assert (SOURCE / "py.typed").exists()
-    for module in (cv, cv.blockwise, cv.nn, cv.convert, cv.export, cv.grad, cv.matrix, cv.models, cv.signal):
+    for module in (
+        cv,
+        cv.blockwise,
+        cv.distributed,
+        cv.nn,
+        cv.convert,
+        cv.export,
+        cv.grad,
+        cv.matrix,
+        cv.models,
+        cv.signal,
+    ):
         assert list(module.__all__) == sorted(module.__all__)
         for name in module.__all__:
             assert getattr(module, name).__doc__, f"{module.__name__}.{name} has no docstring"
@@ -120,6 +138,7 @@ def test_public_names_are_these():
                "LazyLocalConv", "LazyLocalConvTranspose", "ChannelConv", "ChannelConvTranspose")]  # fmt: skip
     assert set(cv.nn.__all__) == {*layers, "Layer"}
     assert set(cv.blockwise.__all__) == {"blur", "convolve", "correlate", "local", "richardson_lucy", "store"}
+    assert set(cv.distributed.__all__) == {"Traffic", "counting", "shard_spatially"}
     assert cv.export.__all__ == ["aten"]
     assert set(cv.convert.__all__) == {
         "from_keras", "from_torch", "load", "local_from_flax", "local_from_torch7", "local_from_unfold", "to_safetensors",
@@ -130,7 +149,7 @@ def test_public_names_are_these():
         *(f"conv{n}d" for n in (1, 2, 3)), *(f"conv_transpose{n}d" for n in (1, 2, 3)), *(f"plan{n}d" for n in (1, 2, 3)),
         "BlockDesign", "ChannelGraph", "ChannelStack", "FunctionConvolution", "Plan", "Shapes", "Terms", "Trace", "View",
             "blockwise", "choose_method", "convert", "convolve",
-        "convolve_functions", "correlate", "design_block", "empty_cache", "engines", "export", "grad", "look",
+        "convolve_functions", "correlate", "design_block", "distributed", "empty_cache", "engines", "export", "grad", "look",
             "matrix", "memory_stats", "models",
         "nn", "shapes", "weighted_average",
     }  # fmt: skip

@@ -18,7 +18,7 @@ from .planning import Plan, engines, plan1d, plan2d, plan3d
 from .signal import FunctionConvolution, choose_method, convolve, convolve_functions, correlate, weighted_average
 
 if TYPE_CHECKING:
-    from . import blockwise, convert, models
+    from . import blockwise, convert, distributed, models
     from .design import BlockDesign, design_block
     from .looking import Shapes, Terms, Trace, View, look, shapes
 
@@ -47,6 +47,7 @@ __all__ = [
     "convolve_functions",
     "correlate",
     "design_block",
+    "distributed",
     "empty_cache",
     "engines",
     "export",
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: with them, importing would take twice as long.
-_LATER = {name: name for name in ("blockwise", "convert", "models")}
+_LATER = {name: name for name in ("blockwise", "convert", "distributed", "models")}
 _LATER |= dict.fromkeys(("BlockDesign", "design_block"), "design")
 _LATER |= dict.fromkeys(("Shapes", "Terms", "Trace", "View", "look", "shapes"), "looking")
 

@@ -1,0 +1,143 @@
+"""A band of a convolution's output, and of a transposed one's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor, Partial, Shard
+
+from .. import functional
+from .._maps.apply import over_positions
+from .._spec import call as _call
+from .._spec.channels import ChannelGraph
+from .._spec.tensors import autocast, check_tensors
+from ._bands import cut, overlap, spread
+from ._exchange import travel
+from ._layout import Layout, Shape, nothing
+from ._overlap import Band, Convolution, overlapped
+
+
+def convolve(module: Any, input: Tensor, *, layout: Layout) -> DTensor:
+    """What a convolution makes of ``input``: each rank its band of it, from the rows that this reads."""
+    x = layout.spread(input)
+    name, n, dim = type(module).__name__, len(module.kernel_size), x.ndim + layout.dim
+    at = n + layout.dim  # the direction that is cut, of n
+    call = _call.convolution(
+        *_checked(module, x.shape), module.stride, module.padding, module.dilation, module.groups, module.padding_mode,
+        _graph(module), _flip(module),
+    )  # fmt: skip
+    extent = call.dilation[at] * (call.kernel_size[at] - 1) + 1
+    axis = (x.shape[dim], call.output_size[at], extent, call.stride[at], call.pads[at][0])
+    here = cut(*axis, call.mode, layout.ranks, layout.rank)
+    tile = None if call.shared else 1 + at
+    weight = _own(module.weight, tile, here.start, here.stop)
+    bias = _own(module.bias, 1 + at, here.start, here.stop)
+    own, weight, bias = _fitting(name, x.to_local(), weight, bias)
+    shape = (*x.shape[: -n - 1], call.out_channels, *call.output_size)
+    maps = Convolution(
+        name, n, at, call.stride, call.pads, call.dilation, module.groups, _graph(module), call.flip, _engine(module),
+        call.mode or "zeros",
+    )  # fmt: skip
+
+    def joined(own: Tensor, weight: Tensor) -> Tensor:
+        rows = travel(own, here.route, layout.group, dim)
+        if here.places is not None:
+            rows = rows.index_select(dim, torch.tensor(here.places, device=rows.device))
+        if 0 in rows.shape[-n:] or here.start == here.stop:  # all windows lie in the padding, or there are none
+            return nothing(_with(shape, dim, here.stop - here.start), rows, weight)
+        return maps.forward(rows, weight, here.pads)
+
+    parts = overlap(*axis, layout.ranks, layout.rank) if call.mode is None else None
+    band = (
+        joined(own, weight)
+        if parts is None
+        else overlapped(own, weight, Band(maps, parts, joined, layout.group, dim, tile))
+    )
+    if bias is not None:
+        band = band + over_positions(bias, tuple(band.shape[-n:])).to(band.dtype)
+    return layout.join(band, shape)
+
+
+def transpose(module: Any, input: Tensor, output_size: Any = None, *, layout: Layout) -> DTensor:
+    """What a transposed convolution makes of ``input``: each rank what its positions give, and what falls into another's band
+    goes there and is added."""
+    x = layout.spread(input)
+    name, n, dim = type(module).__name__, len(module.kernel_size), x.ndim + layout.dim
+    at = n + layout.dim
+    output_size = getattr(module, "output_size", None) if output_size is None else output_size
+    extra = module.output_padding if output_size is None else 0
+    call = _call.transposed(
+        *_checked(module, x.shape), module.stride, module.padding, extra, module.groups, module.dilation,
+        _graph(module), _flip(module), output_size,
+    )  # fmt: skip
+    extent = call.dilation[at] * (call.kernel_size[at] - 1) + 1
+    sizes = x.shape[dim], call.input_size[at]
+    here = spread(*sizes, extent, call.stride[at], call.pads[at][0], layout.ranks, layout.rank)
+    weight = _own(module.weight, None if call.shared else 1 + at, *layout.bands(sizes[0]))
+    bias = _own(module.bias, 1 + at, *layout.bands(sizes[1]))
+    own, weight, bias = _fitting(name, x.to_local(), weight, bias)
+    shape = (*x.shape[: -n - 1], call.in_channels, *call.input_size)
+    if here.start == here.stop:
+        band = nothing(_with(shape, dim, 0), own, weight)
+    else:
+        pads = (*call.pads[:at], here.crops, *call.pads[at + 1 :])
+        band = functional.transpose_as(
+            name, n, own, weight, None, call.stride, pads, 0, module.groups, call.dilation, _graph(module),
+            call.flip, _engine(module), _with(call.input_size, at, here.stop - here.start),
+        )  # fmt: skip
+    band = travel(band, here.route, layout.group, dim)
+    if bias is not None:
+        band = band + over_positions(bias, tuple(band.shape[-n:])).to(band.dtype)
+    return layout.join(band, shape)
+
+
+def _checked(module: Any, input_size: Shape) -> tuple[str, int, Shape, Shape, Shape | None]:
+    """What either call begins with: name, directions and the whole shapes."""
+    if callable(check := getattr(module, "_check_positions", None)):
+        check(torch.empty(input_size, device="meta"))
+    bias = None if module.bias is None else tuple(module.bias.shape)
+    return type(module).__name__, len(module.kernel_size), tuple(input_size), tuple(module.weight.shape), bias
+
+
+def _fitting(name: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
+    """The three in one dtype, checked on every rank, also on those that have nothing to compute."""
+    tensors = autocast(input, weight, bias)
+    check_tensors(name, input=tensors[0], weight=tensors[1], bias=tensors[2])
+    return tensors
+
+
+def _graph(module: Any) -> ChannelGraph | None:
+    """PyTorch's own layers have none, nor the two below."""
+    graph: ChannelGraph | None = getattr(module, "channels", None)
+    return graph
+
+
+def _flip(module: Any) -> bool:
+    return bool(getattr(module, "flip", False))
+
+
+def _engine(module: Any) -> str:
+    return str(getattr(module, "engine", "auto"))
+
+
+def _own(parameter: DTensor | None, dim: int | None, start: int, stop: int) -> Any:
+    """Of a weight or bias, what positions ``start ... stop - 1`` use: this rank's band of it, or of what all ranks have, the
+    tile (in dimension ``dim``) turned to their phase. The gradient of what all have is the sum of the ranks' gradients."""
+    if parameter is None:
+        return None
+    if any(isinstance(placement, Shard) for placement in parameter.placements):
+        return parameter.to_local()
+    whole = parameter.to_local(grad_placements=[Partial()])
+    if dim is None or dim >= whole.ndim:
+        return whole
+    tile, count = whole.shape[dim], stop - start
+    if start % tile == 0 and count >= tile:
+        return whole
+    turned = [(start + place) % tile for place in range(min(count, tile))]
+    return whole.index_select(dim, torch.tensor(turned, dtype=torch.int64, device=whole.device))
+
+
+def _with(shape: Shape, at: int, size: int) -> Shape:
+    return (*shape[:at], size, *shape[at + 1 :])

@@ -1,0 +1,85 @@
+"""How each kind of module runs in bands. What is not in the table runs as it is, on :class:`DTensor`, which is right where
+PyTorch can do it and refused where it cannot: position by position in bands, else on what it brings together first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Replicate
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from ..nn import Layer
+from ..nn._layer import Transposed
+from . import _convolution, _normalisation, _pooling
+from ._layout import Layout
+
+Run = Callable[..., Tensor]
+
+
+def flatten(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
+    """Space ends here: every rank gets the whole."""
+    if isinstance(input, DTensor):
+        input = input.redistribute(placements=[Replicate()])
+    whole: Tensor = module._plain.forward(module, input)
+    return whole
+
+
+def dropout(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
+    """Each band drops places of its own; what all ranks have, all drop alike, if they were seeded alike."""
+    if not (module.training and isinstance(input, DTensor)):
+        plain: Tensor = module._plain.forward(module, input)
+        return plain
+    apart = layout.rank if isinstance(module, nn.Dropout) and input.placements != (Replicate(),) else 0
+    seed = int(torch.randint(2**60, ()))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + apart)
+        kept = module._plain.forward(module, input.to_local())
+    return DTensor.from_local(
+        kept, input.device_mesh, input.placements, run_check=False, shape=input.shape, stride=input.stride()
+    )
+
+
+_TABLE: dict[type | tuple[type, ...], Run] = {
+    (Transposed, _ConvTransposeNd): _convolution.transpose,
+    (Layer, _ConvNd): _convolution.convolve,
+    (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d): _normalisation.batch_norm,
+    nn.Flatten: flatten,
+    (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d): dropout,
+}
+for _n in (1, 2, 3):
+    _TABLE[getattr(nn, f"MaxPool{_n}d")] = partial(_pooling.max_pool, n=_n)
+    _TABLE[getattr(nn, f"AvgPool{_n}d")] = partial(_pooling.average_pool, n=_n)
+    _TABLE[getattr(nn, f"AdaptiveAvgPool{_n}d")] = partial(_pooling.adaptive_average_pool, n=_n)
+
+
+def run_of(module: nn.Module) -> Run | None:
+    """How this module runs in bands; None where it runs as it is, as does a subclass with a forward of its own."""
+    for kinds, run in _TABLE.items():
+        if isinstance(module, kinds):
+            return run if all(map(_is_ours, _definers(type(module)))) else None
+    return None
+
+
+def directions(module: nn.Module) -> int | None:
+    """The directions of a module's space; None where it has none."""
+    found = getattr(module, "_n", None) if isinstance(module, Layer) else None
+    if isinstance(module, _ConvNd):
+        found = len(module.kernel_size)
+    return found
+
+
+def _definers(kind: type) -> list[type]:
+    """The classes that say what a module of this kind computes."""
+    return [
+        next(base for base in kind.__mro__ if name in vars(base))
+        for name in ("forward", "_conv_forward")
+        if hasattr(kind, name)
+    ]
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.startswith(("torch.nn.", Layer.__module__.rpartition(".")[0]))
