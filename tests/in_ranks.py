@@ -291,22 +291,27 @@ def birth(mesh, folder):
 
 
 def traffic(mesh):
-    """Rows at the edges of bands travel, and nothing else: counted, and as their number says."""
+    """Rows at the edges of bands travel, and nothing else: what is counted is what was predicted, on every rank."""
     net = nn.Sequential(
-        cv.nn.LocalConv2d(3, 8, 5, padding=2, input_size=(16, 9)), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1), nn.MaxPool2d(2)
-    )
+        cv.nn.LocalConv2d(3, 8, 5, padding=2, input_size=(17, 9)), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1), nn.MaxPool2d(3, 2),
+        cv.nn.TiledConvTranspose2d(4, 5, 4, stride=2, padding=1, tile=2), nn.AvgPool2d(3, 1, 1),
+        cv.nn.Conv2d(5, 2, 3, padding=3, padding_mode="circular"), nn.AdaptiveAvgPool2d(1),
+    )  # fmt: skip
+    expected = cv.distributed.predict(net, (2, 3, 17, 9), mesh.size())
     sharded = cv.distributed.shard_spatially(net, mesh)
-    x = torch.randn(2, 3, 16, 9, requires_grad=True)
-    neighbours = (mesh.get_local_rank() > 0) + (mesh.get_local_rank() < mesh.size() - 1)
-    below = mesh.get_local_rank() < mesh.size() - 1
+    assert len(expected.layers) == 6
+    torch.manual_seed(0)
     with cv.distributed.counting() as forward:
-        y = sharded(x)
-    assert forward.bytes == 4 * 2 * 9 * (3 * 2 * neighbours + 8 * below)  # at stride 2, only the row above is read
+        y = sharded(torch.randn(2, 3, 17, 9))
     with cv.distributed.counting() as backward:
         y.sum().backward()
-    above = mesh.get_local_rank() > 0
-    assert backward.bytes == 4 * 2 * 9 * (3 * 2 * neighbours + 8 * above)
-    assert backward.messages == neighbours + above
+    rank = mesh.get_local_rank()
+    assert forward.bytes == sum(layer.forward[rank] for layer in expected.layers)
+    assert backward.bytes == sum(layer.backward[rank] for layer in expected.layers)
+    assert forward.bytes + backward.bytes == expected.sent(rank)
+    assert sum(layer.held[rank] for layer in expected.layers) == 4 * sharded[0].weight.to_local().numel()
+    if mesh.size() == 2:  # two rows of the first layer's input, one or none of the others'
+        assert expected.layers[0].forward == (2 * 4 * 2 * 3 * 9,) * 2
 
 
 def memory(mesh):

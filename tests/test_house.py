@@ -138,7 +138,14 @@ def test_public_names_are_these():
                "LazyLocalConv", "LazyLocalConvTranspose", "ChannelConv", "ChannelConvTranspose")]  # fmt: skip
     assert set(cv.nn.__all__) == {*layers, "Layer"}
     assert set(cv.blockwise.__all__) == {"blur", "convolve", "correlate", "local", "richardson_lucy", "store"}
-    assert set(cv.distributed.__all__) == {"Traffic", "counting", "shard_spatially"}
+    assert set(cv.distributed.__all__) == {
+        "LayerCost",
+        "Prediction",
+        "Traffic",
+        "counting",
+        "predict",
+        "shard_spatially",
+    }
     assert cv.export.__all__ == ["aten"]
     assert set(cv.convert.__all__) == {
         "from_keras", "from_torch", "load", "local_from_flax", "local_from_torch7", "local_from_unfold", "to_safetensors",

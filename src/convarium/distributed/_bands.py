@@ -26,10 +26,11 @@ class Bands:
 
     def owners(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """The ranks that own ``start ... stop - 1``, each with what it owns of them."""
-        for rank in range(self.ranks):
-            low, high = self.of(rank)
-            if max(low, start) < min(high, stop):
-                yield rank, max(low, start), min(high, stop)
+        while start < stop:
+            rank = start // -(-self.size // self.ranks)
+            end = min(self.of(rank)[1], stop)
+            yield rank, start, end
+            start = end
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,36 @@ from ._layout import Layout, Shape, nothing
 from ._overlap import Band, Convolution, overlapped
 
 
+def called(module: Any, input_size: Shape) -> _call.Call:
+    """The call of a whole convolution: what the layer makes of strings and single numbers, and every check."""
+    return _call.convolution(
+        *_checked(module, input_size), module.stride, module.padding, module.dilation, module.groups, module.padding_mode,
+        _graph(module), _flip(module),
+    )  # fmt: skip
+
+
+def called_transposed(module: Any, input_size: Shape, output_size: Any = None) -> _call.Call:
+    output_size = getattr(module, "output_size", None) if output_size is None else output_size
+    extra = module.output_padding if output_size is None else 0
+    return _call.transposed(
+        *_checked(module, input_size), module.stride, module.padding, extra, module.groups, module.dilation, _graph(module),
+        _flip(module), output_size,
+    )  # fmt: skip
+
+
+def axis(call: _call.Call, at: int, sizes: tuple[int, int]) -> tuple[int, int, int, int, int]:
+    """A direction as :func:`cut` and :func:`spread` take it, from the sizes before and behind the layer."""
+    return *sizes, call.dilation[at] * (call.kernel_size[at] - 1) + 1, call.stride[at], call.pads[at][0]
+
+
 def convolve(module: Any, input: Tensor, *, layout: Layout) -> DTensor:
     """What a convolution makes of ``input``: each rank its band of it, from the rows that this reads."""
     x = layout.spread(input)
     name, n, dim = type(module).__name__, len(module.kernel_size), x.ndim + layout.dim
     at = n + layout.dim  # the direction that is cut, of n
-    call = _call.convolution(
-        *_checked(module, x.shape), module.stride, module.padding, module.dilation, module.groups, module.padding_mode,
-        _graph(module), _flip(module),
-    )  # fmt: skip
-    extent = call.dilation[at] * (call.kernel_size[at] - 1) + 1
-    axis = (x.shape[dim], call.output_size[at], extent, call.stride[at], call.pads[at][0])
-    here = cut(*axis, call.mode, layout.ranks, layout.rank)
+    call = called(module, x.shape)
+    ends = axis(call, at, (x.shape[dim], call.output_size[at]))
+    here = cut(*ends, call.mode, layout.ranks, layout.rank)
     tile = None if call.shared else 1 + at
     weight = _own(module.weight, tile, here.start, here.stop)
     bias = _own(module.bias, 1 + at, here.start, here.stop)
@@ -49,7 +67,7 @@ def convolve(module: Any, input: Tensor, *, layout: Layout) -> DTensor:
             return nothing(_with(shape, dim, here.stop - here.start), rows, weight)
         return maps.forward(rows, weight, here.pads)
 
-    parts = overlap(*axis, layout.ranks, layout.rank) if call.mode is None else None
+    parts = overlap(*ends, layout.ranks, layout.rank) if call.mode is None else None
     band = (
         joined(own, weight)
         if parts is None
@@ -66,15 +84,9 @@ def transpose(module: Any, input: Tensor, output_size: Any = None, *, layout: La
     x = layout.spread(input)
     name, n, dim = type(module).__name__, len(module.kernel_size), x.ndim + layout.dim
     at = n + layout.dim
-    output_size = getattr(module, "output_size", None) if output_size is None else output_size
-    extra = module.output_padding if output_size is None else 0
-    call = _call.transposed(
-        *_checked(module, x.shape), module.stride, module.padding, extra, module.groups, module.dilation,
-        _graph(module), _flip(module), output_size,
-    )  # fmt: skip
-    extent = call.dilation[at] * (call.kernel_size[at] - 1) + 1
+    call = called_transposed(module, x.shape, output_size)
     sizes = x.shape[dim], call.input_size[at]
-    here = spread(*sizes, extent, call.stride[at], call.pads[at][0], layout.ranks, layout.rank)
+    here = spread(*axis(call, at, sizes), layout.ranks, layout.rank)
     weight = _own(module.weight, None if call.shared else 1 + at, *layout.bands(sizes[0]))
     bias = _own(module.bias, 1 + at, *layout.bands(sizes[1]))
     own, weight, bias = _fitting(name, x.to_local(), weight, bias)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, Replicate
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from .._spec.arguments import whole
 from ..nn import Layer
 from ..nn._layer import Transposed
 from . import _convolution, _normalisation, _pooling
@@ -64,12 +65,33 @@ def run_of(module: nn.Module) -> Run | None:
     return None
 
 
-def directions(module: nn.Module) -> int | None:
-    """The directions of a module's space; None where it has none."""
-    found = getattr(module, "_n", None) if isinstance(module, Layer) else None
-    if isinstance(module, _ConvNd):
-        found = len(module.kernel_size)
-    return found
+def direction(call: str, module: Any, dim: Any) -> int:
+    """``dim``, a dimension of a batch, counted from the end; it must be a direction that the module's convolutions have."""
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"{call}: module must be a torch.nn.Module, got {type(module).__name__}")
+    found = {n for each in module.modules() if (n := _directions(each)) is not None}
+    if not found:
+        raise ValueError(
+            f"{call}: {type(module).__name__} has no convolution, which would say how many directions there are"
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"{call}: {type(module).__name__} has convolutions of {sorted(found)} directions; shard its parts"
+        )
+    (n,) = found
+    dim = whole(call, "dim", dim)
+    counted = dim if dim < 0 else dim - (n + 2)
+    if not -n <= counted < 0:
+        raise ValueError(
+            f"{call}: dim must be a direction of a batch of {n}-D inputs, {-n} to -1 or 2 to {n + 1}, got {dim}"
+        )
+    return counted
+
+
+def _directions(module: nn.Module) -> int | None:
+    if isinstance(module, Layer):
+        return module._n
+    return len(module.kernel_size) if isinstance(module, _ConvNd) else None
 
 
 def _definers(kind: type) -> list[type]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +12,23 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 
 from ..nn import Layer
 from ._banded import is_banded, plain
+from ._kinds import run_of
 from ._layout import Layout, everywhere
 
 
-def own_dim(module: nn.Module, name: str, layout: Layout) -> int | None:
-    """The dimension in which a parameter is cut, or None: only a local layer's has an entry for each position."""
-    if not (isinstance(module, Layer) and is_banded(module) and getattr(module, "input_size", None)):
-        return None
+def is_by_position(module: nn.Module, name: str) -> bool:
+    """Whether a parameter has an entry for each position: a local layer's weight and untied bias."""
+    if not (
+        isinstance(module, Layer) and getattr(module, "input_size", None) and (is_banded(module) or run_of(module))
+    ):
+        return False
     parameter = module._parameters.get(name)
-    return None if parameter is None or parameter.ndim == 1 else 1 + module._n + layout.dim
+    return parameter is not None and parameter.ndim > 1
+
+
+def own_dim(module: Any, name: str, layout: Layout) -> int | None:
+    """The dimension in which a parameter is cut, or None."""
+    return 1 + module._n + layout.dim if is_by_position(module, name) else None
 
 
 def place(module: nn.Module, layout: Layout, known: dict[Tensor, nn.Parameter]) -> bool:

@@ -76,10 +76,9 @@ def _pool(
     x = layout.spread(input)
     kernel, stride, padding = (_each(value, n) for value in _window(module))
     axes = zip(x.shape[-n:], kernel, stride, padding, dilation, strict=True)
-    output = tuple(_size(*axis, module.ceil_mode) for axis in axes)
+    output = tuple(_size(*each, module.ceil_mode) for each in axes)
     at, dim = n + layout.dim, x.ndim + layout.dim
-    extent = dilation[at] * (kernel[at] - 1) + 1
-    here = cut(x.shape[dim], output[at], extent, stride[at], padding[at], None, layout.ranks, layout.rank)
+    here = cut(*axis(module, n, at, x.shape[dim]), None, layout.ranks, layout.rank)
     rows = travel(x.to_local(), here.route, layout.group, dim)
     if here.start == here.stop:
         sizes = (*output[:at], 0, *output[at + 1 :])
@@ -89,6 +88,14 @@ def _pool(
             rows = F.pad(rows, [0, 0] * (-layout.dim - 1) + list(here.pads), value=fill)
         band = pool(rows, kernel, stride, (*padding[:at], 0, *padding[at + 1 :]))
     return layout.join(band, (*x.shape[:-n], *output))
+
+
+def axis(module: Any, n: int, at: int, size: int) -> tuple[int, int, int, int, int]:
+    """A direction as :func:`cut` takes it."""
+    kernel, stride, padding = (_each(value, n)[at] for value in _window(module))
+    dilation = _each(getattr(module, "dilation", 1), n)[at]
+    output = _size(size, kernel, stride, padding, dilation, module.ceil_mode)
+    return size, output, dilation * (kernel - 1) + 1, stride, padding
 
 
 def _window(module: Any) -> tuple[Any, Any, Any]:

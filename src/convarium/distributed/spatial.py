@@ -12,9 +12,9 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
-from .._spec.arguments import flag, whole
+from .._spec.arguments import flag
 from ._banded import cut_in_bands, is_banded
-from ._kinds import directions
+from ._kinds import direction
 from ._layout import Layout, everywhere
 from ._parameters import draw, place
 
@@ -76,7 +76,7 @@ def shard_spatially(module: nn.Module, device_mesh: DeviceMesh, dim: int = -2, *
         (torch.Size([2, 8, 30, 30]), (Shard(dim=1),))
         >>> destroy_process_group()
     """
-    layout = Layout(_mesh(device_mesh), _direction(module, dim))
+    layout = Layout(_mesh(device_mesh), direction(CALL, module, dim))
     gather = flag(CALL, "gather", gather)
     modules = list(module.modules())
     for each in modules:
@@ -147,29 +147,6 @@ def _mesh(device_mesh: Any) -> DeviceMesh:
         hint = f"; device_mesh[{names[-1]!r}] would fit" if names else ""
         raise ValueError(f"{CALL}: device_mesh must have one dimension, got {device_mesh.ndim}{hint}")
     return device_mesh
-
-
-def _direction(module: Any, dim: Any) -> int:
-    """The direction, counted from the end."""
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"{CALL}: module must be a torch.nn.Module, got {type(module).__name__}")
-    found = {n for each in module.modules() if (n := directions(each)) is not None}
-    if not found:
-        raise ValueError(
-            f"{CALL}: {type(module).__name__} has no convolution, which would say how many directions there are"
-        )
-    if len(found) > 1:
-        raise ValueError(
-            f"{CALL}: {type(module).__name__} has convolutions of {sorted(found)} directions; shard its parts"
-        )
-    (n,) = found
-    dim = whole(CALL, "dim", dim)
-    counted = dim if dim < 0 else dim - (n + 2)
-    if not -n <= counted < 0:
-        raise ValueError(
-            f"{CALL}: dim must be a direction of a batch of {n}-D inputs, {-n} to -1 or 2 to {n + 1}, got {dim}"
-        )
-    return counted
 
 
 def _agreed_seed(layout: Layout) -> int:
