@@ -13,9 +13,15 @@ from dataclasses import asdict
 
 import torch
 
-from . import calls, cases, measure, networks, page, results, run, sweep, training
+from . import calls, cases, measure, networks, page, ranks, results, run, sweep, training
 
-WHOLE = {"calls": calls, "training": training, "clcnet": networks, "page": page}  # measured as a whole, in this order
+WHOLE = {
+    "calls": calls,
+    "training": training,
+    "clcnet": networks,
+    "ranks": ranks,
+    "page": page,
+}  # measured as a whole, in this order
 
 
 def main() -> None:

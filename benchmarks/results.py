@@ -68,9 +68,12 @@ class Report:
             lines += ["![Every case under the machine's limits](roofline.svg)", ""]
         for measured in self.measured:
             lines += ["```", *_lines(measured), "```", ""]
-        for found in self.whole.values():
+        for name, found in self.whole.items():
             text = str(found)
             lines += ["```", text, "```", ""] if "\n" in text else [f"{text}.", ""]
+            if hasattr(found, "draw"):
+                found.draw(PATH.with_name(f"{name}.svg"))
+                lines += [f"![{name}]({name}.svg)", ""]
         beside = PATH.with_suffix(".tmp")
         beside.write_text("\n".join(lines).rstrip() + "\n")
         os.replace(beside, PATH)

@@ -14,7 +14,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md"))
 MODULES = {"convarium": cv} | {
     f"convarium.{name}": getattr(cv, name)
-    for name in ("blockwise", "convert", "export", "grad", "matrix", "models", "nn", "signal")
+    for name in ("blockwise", "convert", "distributed", "export", "grad", "matrix", "models", "nn", "signal")
 }
 
 
