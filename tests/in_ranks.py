@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import os
 import random
+import resource
 import sys
 import traceback
 import warnings
@@ -339,6 +340,40 @@ def memory(mesh):
     }
     numbers = 8 * 32 * (32 // mesh.size() + 2) * (4 + 4 * 16) + 1.1 * whole_size / mesh.size()
     assert sum(kept.values()) <= 4 * numbers
+
+
+def confined(mesh):
+    """With memory for half of what a layer needs to train: too little for one process, enough for four."""
+    in_bands = mesh.size() > 1
+    small = cv.distributed.shard_spatially(nn.Conv2d(1, 1, 3, padding=1), mesh)  # what is made once
+    small(torch.ones(1, 1, 8, 8)).sum().backward()
+    torch.optim.Adam(small.parameters(), fused=True).step()
+    used = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line)
+    needed = 4 * 4 * 32 * 32 * 9 * 48 * 48  # weights, gradients and Adam's two
+    limit = 2**10 * used + needed // 2
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+    def steps():
+        with torch.device("meta" if in_bands else "cpu"):
+            net = cv.nn.LocalConv2d(32, 32, 3, padding=1, input_size=(48, 48))
+        if in_bands:
+            cv.distributed.shard_spatially(net, mesh)
+        optimiser = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
+        torch.manual_seed(0)
+        x = torch.randn(1, 32, 48, 48)
+        for _ in range(3):
+            optimiser.zero_grad()
+            loss = net(x).square().mean()
+            loss.backward()
+            optimiser.step()
+            yield float(loss.detach())
+
+    if in_bands:
+        first, *_, last = steps()
+        assert last < first
+    else:
+        with pytest.raises((MemoryError, RuntimeError), match="memory"):
+            list(steps())
 
 
 # -- wrong calls -----------------------------------------------------------------------------------------------------------
