@@ -220,7 +220,8 @@ def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> 
     compare.check(config, samples)
     with stoppable() as stop:
         folder = RunFolder.create(path, config, prepare.card(samples, config), overwrite)
-        _train(folder, config, samples, Standing(), None, stop, as_json)
+        with folder.alone():
+            _train(folder, config, samples, Standing(), None, stop, as_json)
 
 
 def _resume(path: Path, given: dict[str, Any], as_json: bool) -> None:
@@ -250,7 +251,7 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool) -> None:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     samples = prepare.read(config)
-    with stoppable() as stop:
+    with stoppable() as stop, folder.alone():
         found = standing(folder, samples, lambda line: print(f"convarium: warning: {line}", file=sys.stderr))
         so_far = f"{len(found.finished)} of {len(folder.planned())} networks"
         so_far += "" if found.at is None else f"; goes on at {found.at}"

@@ -41,8 +41,7 @@ def beside(path: Path) -> Iterator[Path]:
     part = _aside(path)
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        _flush(part)
         os.replace(part, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -54,11 +53,14 @@ def beside(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes ``path``, where there is nothing yet, if nothing went wrong."""
+    """A folder to fill with files, which becomes ``path``, where there is nothing yet, if nothing went wrong."""
     part = _aside(path)
+    shutil.rmtree(part, ignore_errors=True)  # of a killed process that had our number
     try:
         part.mkdir(parents=True)
         yield part
+        for file in part.iterdir():
+            _flush(file)
         _settle(part)
         part.rename(path)
     except BaseException as error:
@@ -72,6 +74,7 @@ def remove(path: Path) -> None:
     """Remove a folder so that half of it never lies under its name; one that is not there is none to remove."""
     if path.is_dir():
         part = _aside(path)
+        shutil.rmtree(part, ignore_errors=True)
         path.rename(part)
         shutil.rmtree(part)
 
@@ -93,6 +96,12 @@ def _tell(path: Path, error: BaseException) -> None:
     """Name the file that was to be written, not the one beside it."""
     if isinstance(error, OSError) and error.errno is not None:
         raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def _flush(file: Path) -> None:
+    """Make what is in a file survive a power cut."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def _settle(folder: Path) -> None:

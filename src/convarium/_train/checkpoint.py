@@ -55,8 +55,8 @@ def write(folder: Path, values: Mapping[str, Any], run: str, kept: Iterable[Path
     try:
         with atomic.folder(path) as part:
             for name, data in files.items():
-                atomic.replace(part / name, data)
-            atomic.replace(part / COMPLETE, to_json(marks))
+                (part / name).write_bytes(data)
+            (part / COMPLETE).write_bytes(to_json(marks))
         atomic.replace(folder / LATEST, f"{path.name}\n".encode())
         for old in _all(folder):
             if old not in (path, *kept):

@@ -11,12 +11,14 @@
     checkpoints/                                 where it stands, until it is complete: see :mod:`convarium._train.checkpoint`
     *.png, look.html                             pictures, and a look inside
     complete.json                                fingerprints of all of these; written last
+    .lock                                        held by the process that writes here
 
 A network counts when its ``.json`` is there; it is written after the weights.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,8 +67,9 @@ class RunFolder:
         check_free(path, overwrite)
         run = cls(path, config, card)
         if path.exists():  # it may be where we stand, or a mount: it cannot be replaced by another folder
-            _clear(path)
-            run._begin()
+            with run.alone():
+                _clear(path)
+                run._begin()
         else:
             with atomic.folder(path) as part:  # a kill leaves a run or none
                 cls(part, config, card)._begin()
@@ -99,6 +102,22 @@ class RunFolder:
         except (KeyError, TypeError):
             raise InputError(f"{path / 'data.json'}: damaged, it lacks what describes the images") from None
         return cls(path, Config.from_json(raw["config.json"], str(path / "config.json")), card)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While this process writes to it, no other may; a process that ends, however it does, lets go of it."""
+        filelock = extra("filelock")
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise InputError(f"{self.path}: another process is writing to it; wait for it, or stop it first") from None
+        except OSError as error:
+            raise why(self.path, error) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def complete(self) -> bool:
