@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ def inspect(path: Where, as_json: options.AsJson = False) -> None:
     found = _checkpoint(path)
     position = Position.read(found)
     tensors = checkpoint.tensors(found.values)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "dtype": str(t.dtype).removeprefix("torch."), "shape": list(t.shape), "bytes": t.nbytes}
         for name, t in tensors.items()
     ]

@@ -81,7 +81,7 @@ def remove(path: Path) -> None:
 
 def sweep(path: Path) -> None:
     """Remove what kills left half written anywhere in a folder."""
-    for left in path.rglob(f".*{SUFFIX}"):
+    for left in list(path.rglob(f".*{SUFFIX}")):
         if left.is_dir():
             shutil.rmtree(left)
         else:
