@@ -605,22 +605,29 @@ def begin(*words):
     )
 
 
-def appeared(folder, process):
-    """Wait for a run's folder."""
-    while not folder.exists():
+LONGER = [*TINY, "--epochs", "8"]  # of what is trained the most is within the loop
+
+
+def begun(folder, mark="checkpoints/latest"):
+    """A run in a process of its own, that trains."""
+    process = begin(*LONGER, "--out", folder)
+    while not (folder / mark).exists():
         assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
+        time.sleep(0.002)
+    return process
 
 
 @pytest.fixture(scope="module")
 def never_stopped(tmp_path_factory):
-    """What a run in a process of its own comes to, and how long it takes from its folder to the end."""
+    """What a run in a process of its own comes to, and how long it trains."""
     folder = tmp_path_factory.mktemp("runs") / "never"
-    process = begin(*TINY, "--out", folder)
-    appeared(folder, process)
+    process = begun(folder)
     start = time.monotonic()
+    while not (folder / "networks/plain/local/seed-1.json").exists():
+        time.sleep(0.01)
+    seconds = time.monotonic() - start
     assert process.communicate() == (None, "")
-    return outcome(folder), time.monotonic() - start
+    return outcome(folder), seconds
 
 
 @POSIX
@@ -628,15 +635,16 @@ def never_stopped(tmp_path_factory):
 def test_killed_at_any_moment_and_resumed_it_comes_to_the_same_bits(seed, never_stopped, tmp_path):
     expected, seconds = never_stopped
     rnd, folder = random.Random(seed), tmp_path / "run"
-    process = begin(*TINY, "--out", folder)
-    appeared(folder, process)
+    process = begun(folder) if seed % 5 else begun(folder, mark="")
     time.sleep(rnd.random() * seconds)
     process.kill()
     process.communicate()
+    networks = len(RunFolder.open(folder).results())
     process = begin("train", "--resume", folder)
-    time.sleep(rnd.random() * seconds * 2)  # it begins with its imports
+    time.sleep(1 + rnd.random() * (seconds + 1))  # its imports come first
     process.kill()
     process.communicate()
+    assert len(RunFolder.open(folder).results()) >= networks
     process = begin("train", "--resume", folder)
     _, said = process.communicate()
     assert (process.returncode, said) == (0, "")
@@ -646,11 +654,10 @@ def test_killed_at_any_moment_and_resumed_it_comes_to_the_same_bits(seed, never_
 @POSIX
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_by_a_signal_it_can_be_resumed(how, never_stopped, tmp_path):
-    expected, _ = never_stopped
+    expected, seconds = never_stopped
     folder = tmp_path / "run"
-    process = begin(*TINY, "--out", folder)
-    appeared(folder, process)
-    time.sleep(0.2)
+    process = begun(folder)
+    time.sleep(seconds / 3)
     process.send_signal(how)
     _, said = process.communicate()
     name = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}[how]
