@@ -72,7 +72,7 @@ def inspect(path: Where, as_json: options.AsJson = False) -> None:
     print(f"tensors     {len(rows)}, {sum(t.nbytes for t in tensors.values()):,} bytes")
     width = max(map(len, tensors))
     for row in rows:
-        shape = " x ".join(map(str, row["shape"])) or "one"
+        shape = " x ".join(map(str, row["shape"])) or "scalar"
         print(f"  {row['name']:{width}}  {row['dtype']:8} {row['bytes']:>9,}  {shape}")
 
 
