@@ -1,7 +1,8 @@
 """The command line, ``convarium`` or ``python -m convarium``: one command a file.
 
-Exit codes: 0 done; 2 something given cannot be used (one line on standard error says what); 130 stopped by Ctrl-C, 143 by SIGTERM
-(what was finished until then is in the run folder, whole); 1 a fault of our own.
+Exit codes: 0 done; 2 something given cannot be used (one line on standard error says what); 75 stopped by Ctrl-C or SIGTERM with
+nothing lost (EX_TEMPFAIL of sysexits.h: the line on standard error says the command that goes on); 130 stopped by Ctrl-C, 143 by
+SIGTERM, where there is nothing to go on from; 1 a fault of our own.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from . import calibrate, convert, deblur, evaluate, explain, graph, look, plan, predict, shapes, train
+from . import calibrate, checkpoint, convert, deblur, evaluate, explain, graph, look, plan, predict, shapes, train
 
 app = typer.Typer(
     name="convarium",
@@ -21,6 +21,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("look")(look.look)
+app.add_typer(checkpoint.app, name="checkpoint")
 app.command("plan")(plan.plan)
 app.command("explain")(explain.explain)
 app.command("shapes")(shapes.shapes)

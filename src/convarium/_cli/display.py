@@ -21,7 +21,7 @@ from . import table
 class Display(Protocol):
     """One of the three ways to show a run."""
 
-    def opening(self, run: RunFolder) -> None: ...
+    def opening(self, run: RunFolder, so_far: str | None) -> None: ...
     def watching(self) -> contextlib.AbstractContextManager[Watch]: ...
     def note(self, text: str) -> None: ...
     def closing(self, run: RunFolder, seconds: float, pictures: list[str]) -> None: ...
@@ -36,7 +36,7 @@ def choose(as_json: bool) -> Display:
 class _Watch:
     """Counts epochs; shows nothing."""
 
-    def begin(self, epochs: int) -> None:
+    def begin(self, epochs: int, done: int, networks: int) -> None:
         pass
 
     def network(self, key: Key, rate: float, trial: bool) -> None:
@@ -52,7 +52,7 @@ class _Watch:
 class Json:
     """Nothing but one JSON value on standard output; a bar on standard error if that is a terminal."""
 
-    def opening(self, run: RunFolder) -> None:
+    def opening(self, run: RunFolder, so_far: str | None) -> None:
         pass
 
     @contextlib.contextmanager
@@ -85,8 +85,8 @@ class Json:
 class Lines:
     """Plain lines, one for each finished network, for files and pipes."""
 
-    def opening(self, run: RunFolder) -> None:
-        for name, text in facts(run):
+    def opening(self, run: RunFolder, so_far: str | None) -> None:
+        for name, text in facts(run, so_far):
             print(f"{name:6} {text}")
         sys.stdout.flush()
 
@@ -107,8 +107,8 @@ class Lines:
 
 
 class _LinesWatch(_Watch):
-    def __init__(self) -> None:
-        self.count = 0
+    def begin(self, epochs: int, done: int, networks: int) -> None:
+        self.count = networks
 
     def result(self, result: Result) -> None:
         self.count += 1
@@ -128,13 +128,13 @@ class Terminal:
         self.console = Console(highlight=False)
         self._watch: Any = None
 
-    def opening(self, run: RunFolder) -> None:
+    def opening(self, run: RunFolder, so_far: str | None) -> None:
         from rich.table import Table
 
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="bold")
         grid.add_column(max_width=min(110, self.console.width - 12))
-        for name, text in facts(run):
+        for name, text in facts(run, so_far):
             grid.add_row(name, _plain(text))
         self.console.print(grid)
         self.console.print()
@@ -165,8 +165,8 @@ class _BarWatch(_Watch):
         self._progress = progress
         self._task = progress.add_task("", total=1, what="")
 
-    def begin(self, epochs: int) -> None:
-        self._progress.update(self._task, total=epochs)
+    def begin(self, epochs: int, done: int, networks: int) -> None:
+        self._progress.update(self._task, total=epochs, completed=done)
 
     def network(self, key: Key, rate: float, trial: bool) -> None:
         trying = "trying rate" if trial else "rate"
@@ -194,8 +194,8 @@ def _bar(stderr: bool = False) -> Iterator[_BarWatch]:
         yield _BarWatch(progress)
 
 
-def facts(run: RunFolder) -> list[tuple[str, str]]:
-    """What is about to be trained, on what, and how rates are chosen."""
+def facts(run: RunFolder, so_far: str | None) -> list[tuple[str, str]]:
+    """What is about to be trained, on what, how rates are chosen, and how far it got before."""
     counts = run.card.counts
     parts = f"{counts['train']:,} to train on, {counts['validation']:,} to choose by, {counts['test']:,} to test on"
     tasks = [(task, TASKS[task].summary) for task in run.config.tasks]
@@ -205,6 +205,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
         *tasks,
         ("rates", f"{rates}. {FAIRNESS}."),
         ("run", str(run.path)),
+        *([] if so_far is None else [("so far", so_far)]),
     ]
 
 

@@ -13,19 +13,17 @@ from collections.abc import Iterator
 from types import FrameType
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+RESUMABLE = 75  # EX_TEMPFAIL of sysexits.h: nothing is lost, and the command can be told to go on
 
 
 class Stopped(BaseException):
-    """A signal asked us to stop. ``code`` is the exit code that shells expect: 128 and the signal's number."""
+    """A signal asked us to stop. ``code`` is the exit code: :data:`RESUMABLE`, or what shells expect, 128 and the number."""
 
-    def __init__(self, number: int, note: str = "") -> None:
+    def __init__(self, number: int, note: str = "", resumable: bool = False) -> None:
         super().__init__(number, note)
         self.number = number
         self.note = note
-
-    @property
-    def code(self) -> int:
-        return 128 + self.number
+        self.code = RESUMABLE if resumable else 128 + number
 
     def __str__(self) -> str:
         name = NAMES.get(signal.Signals(self.number), str(self.number))

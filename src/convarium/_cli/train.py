@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,18 +16,30 @@ from .._train.config import JOBS, LONGEST, Config
 from .._train.kinds import KINDS
 from .._train.tasks import TASKS
 from . import options
-from .stopping import Stopped, stoppable
+from .sizes import refuse
+from .stopping import Stop, Stopped, stoppable
+
+if TYPE_CHECKING:
+    from .._train.position import Position
+    from .._train.resume import Standing
+    from .._train.run_folder import RunFolder
+    from .._train.samples import Samples
 
 RUNS = Path("runs")
 DEFAULTS = Config()
 IMAGES, COMPARISON, TRAINING, OUTPUT = "Images", "Comparison", "Training", "Output"
 
 
-def _default(value: object) -> str:
-    """A default as a help text shows it: several values as they are typed, separated by commas."""
+def _shown(value: object) -> str:
+    """A setting as it is typed: several values separated by commas."""
     if isinstance(value, tuple):
-        value = ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
-    return f" \\[default: {value}]"
+        return ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
+    return "none" if value is None else str(value)
+
+
+def _default(value: object) -> str:
+    """A default as a help text shows it."""
+    return f" \\[default: {_shown(value)}]"
 
 
 def _listed(table: Iterable[str]) -> str:
@@ -34,8 +48,13 @@ def _listed(table: Iterable[str]) -> str:
 
 def train(
     job: Annotated[
-        str, typer.Argument(metavar="JOB", help=f"What to train; so far there is {_listed(JOBS)}.", show_default=False)
-    ],
+        str | None,
+        typer.Argument(
+            metavar="JOB",
+            help=f"What to train; so far there is {_listed(JOBS)}. Not with --resume.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -128,30 +147,69 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run that is in FOLDER.", rich_help_panel=OUTPUT)
     ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Go on with the run in FOLDER, with its own settings, to the same numbers as if it had never stopped.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Steps from one checkpoint to the next; there is one before each training, too."
+            f"{_default(DEFAULTS.checkpoint_every)}",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help=f"Checkpoints to keep, the newest, until the run is complete.{_default(DEFAULTS.keep)}",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: Annotated[bool, options.json_flag(OUTPUT)] = False,
 ) -> None:
     """Train a network of each kind of convolution on the same images, and compare them.
 
     The networks differ in their middle layer only. At the end there is a table, and the run folder has weights, metrics, settings
-    and pictures. When Ctrl-C or SIGTERM stops it (exit code 130 or 143), the networks finished until then can be used.
+    and pictures. Ctrl-C and SIGTERM write a checkpoint, and it ends with exit code 75; --resume goes on from there, and from the
+    last checkpoint after a kill or a power cut. The networks finished until then can be used.
     """
-    base = Config() if config is None else Config.load(config)
     if seeds is not None and not 1 <= seeds <= LONGEST:
         raise InputError(f"--seeds: expected a whole number from 1 to {LONGEST:,}, got {seeds}")
-    settings = base.replace(
-        job=job, data=options.unambiguous(data), labels=labels, limit=limit, tile=tile, epochs=epochs, batch=batch,
-        threads=threads, size=_numbers("--size", size, "x", int), kinds=_names(kinds), tasks=_names(tasks),
-        seeds=None if seeds is None else tuple(range(seeds)), rates=_numbers("--rates", rates, ",", float),
-    )  # fmt: skip
-    _train(settings, out, overwrite, as_json)
+    given = {
+        "job": job, "data": options.unambiguous(data), "labels": labels, "limit": limit, "tile": tile, "epochs": epochs,
+        "batch": batch, "threads": threads, "size": _numbers("--size", size, "x", int), "kinds": _names(kinds),
+        "tasks": _names(tasks), "seeds": None if seeds is None else tuple(range(seeds)),
+        "rates": _numbers("--rates", rates, ",", float), "checkpoint_every": checkpoint_every, "keep": keep,
+    }  # fmt: skip
+    if resume is not None:
+        refuse(
+            "not with --resume, which goes on in the run's folder with its settings",
+            config=config,
+            out=out,
+            overwrite=overwrite,
+        )
+        _resume(resume, given, as_json)
+    elif job is None:
+        raise InputError(f"JOB: give what to train, one of {_listed(JOBS)}, or --resume FOLDER")
+    else:
+        base = Config() if config is None else Config.load(config)
+        _begin(base.replace(**given), out, overwrite, as_json)
 
 
-def _train(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> None:
+def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> None:
+    """A new run."""
     import torch
 
-    from .._train import compare, inside, pictures, prepare
+    from .._train import compare, prepare
+    from .._train.resume import Standing
     from .._train.run_folder import RunFolder, check_free
-    from . import display
 
     path = out or _free(config.job)
     check_free(path, overwrite)
@@ -160,22 +218,81 @@ def _train(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> 
     config = config.replace(threads=torch.get_num_threads())
     samples = prepare.read(config)
     compare.check(config, samples)
-    show = display.choose(as_json)
     with stoppable() as stop:
         folder = RunFolder.create(path, config, prepare.card(samples, config), overwrite)
-        started = time.perf_counter()
-        try:
-            show.opening(folder)
-            with show.watching() as watch:
-                compare.Compare(config, samples, folder, stop.here).run(watch)
-                seconds = time.perf_counter() - started
-                show.note("drawing the pictures")
-                names = [*pictures.write(folder), inside.write(folder)]
-            folder.finish()
-        except Stopped as stopped:
-            total, missing = len(folder.planned()), len(folder.missing())
-            usable = ", which can be used" if missing < total else ""
-            raise Stopped(stopped.number, f"{path} has {total - missing} of {total} networks{usable}") from None
+        with folder.alone():
+            _train(folder, config, samples, Standing(), None, stop, as_json)
+
+
+def _resume(path: Path, given: dict[str, Any], as_json: bool) -> None:
+    """A run that was begun. What no number depends on can be set anew."""
+    import torch
+
+    from .._train import prepare
+    from .._train.resume import standing
+    from .._train.run_folder import RunFolder
+    from . import display
+
+    folder = RunFolder.open(path)
+    for name, value in given.items():
+        own = getattr(folder.config, name)
+        if value not in (None, own) and name not in ("checkpoint_every", "keep"):
+            option = "JOB" if name == "job" else f"--{name}"
+            raise InputError(
+                f"{option}: {path} was begun with {_shown(own)}, not {_shown(value)}; --resume keeps its settings"
+            )
+    config = folder.config.replace(checkpoint_every=given["checkpoint_every"], keep=given["keep"])
+    if folder.complete:
+        if as_json:
+            display.choose(as_json).closing(folder, 0.0, sorted(picture.name for picture in path.glob("*.png")))
+        else:
+            print(f"{path}: is complete, with all {len(folder.planned())} networks; there is nothing to go on with")
+        return
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    samples = prepare.read(config)
+    with stoppable() as stop, folder.alone():
+        found = standing(folder, samples, lambda line: print(f"convarium: warning: {line}", file=sys.stderr))
+        so_far = f"{len(found.finished)} of {len(folder.planned())} networks"
+        so_far += "" if found.at is None else f"; goes on at {found.at}"
+        _train(folder, config, samples, found, so_far, stop, as_json)
+
+
+def _train(
+    folder: RunFolder, config: Config, samples: Samples, found: Standing, so_far: str | None, stop: Stop, as_json: bool
+) -> None:
+    from .._train import compare, inside, pictures
+    from .._train.saving import Saver
+    from . import display
+
+    show = display.choose(as_json)
+    go_on = f"convarium train --resume {shlex.quote(str(folder.path))} goes on"
+    started = time.perf_counter()
+    try:
+        show.opening(folder, so_far)
+        with show.watching() as watch:
+            with Saver(folder, config.checkpoint_every, config.keep, found.checkpoint) as saver:
+
+                def between(position: Callable[[], Position], fresh: bool) -> None:
+                    try:
+                        stop.here()
+                    except Stopped:
+                        saver.now(position)
+                        raise
+                    saver.step(position, fresh)
+
+                compare.Compare(config, samples, folder, between, found.finished, found.at).run(watch)
+            seconds = time.perf_counter() - started
+            stop.here()
+            show.note("drawing the pictures")
+            names = [*pictures.write(folder), inside.write(folder)]
+        folder.finish()
+    except InputError as error:
+        raise InputError(f"{error}; {go_on}") from None
+    except Stopped as stopped:
+        total, missing = len(folder.planned()), len(folder.missing())
+        note = f"{folder.path} has {total - missing} of {total} networks; {go_on}"
+        raise Stopped(stopped.number, note, resumable=True) from None
     show.closing(folder, seconds, names)
 
 

@@ -1,10 +1,11 @@
-"""Writing a file so that under its name there is always all of it or none: written beside, then renamed."""
+"""Writing files and folders so that under a name there is always all of it or none: written beside, then renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,19 +38,70 @@ def beside(path: Path) -> Iterator[Path]:
     """A name to write to, which becomes ``path`` where nothing went wrong; :func:`replace` for what is not in memory."""
     if not path.name or path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
-    part = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    part = _aside(path)
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        _flush(part)
         os.replace(part, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            raise type(error)(error.errno, error.strerror, str(path)) from None
+        _tell(path, error)
         raise
     _settle(path.parent)
+
+
+@contextlib.contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """A folder to fill with files, which becomes ``path``, where there is nothing yet, if nothing went wrong."""
+    part = _aside(path)
+    shutil.rmtree(part, ignore_errors=True)  # of a killed process that had our number
+    try:
+        part.mkdir(parents=True)
+        yield part
+        for file in part.iterdir():
+            _flush(file)
+        _settle(part)
+        part.rename(path)
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        _tell(path, error)
+        raise
+    _settle(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder so that half of it never lies under its name; one that is not there is none to remove."""
+    if path.is_dir():
+        part = _aside(path)
+        shutil.rmtree(part, ignore_errors=True)
+        path.rename(part)
+        shutil.rmtree(part)
+
+
+def sweep(path: Path) -> None:
+    """Remove what kills left half written anywhere in a folder."""
+    for left in list(path.rglob(f".*{SUFFIX}")):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+
+
+def _tell(path: Path, error: BaseException) -> None:
+    """Name the file that was to be written, not the one beside it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def _flush(file: Path) -> None:
+    """Make what is in a file survive a power cut."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def _settle(folder: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -14,6 +14,7 @@ from . import cost, prepare
 from .config import Config
 from .fit import Epoch, Fit, evaluate
 from .network import SmallNetwork, build
+from .position import Fitted, Position
 from .results import Key, Result
 from .run_folder import RunFolder
 from .samples import Samples
@@ -28,10 +29,17 @@ FAIRNESS = (
 class Watch(Protocol):
     """Whoever shows how the job goes on."""
 
-    def begin(self, epochs: int) -> None: ...
+    def begin(self, epochs: int, done: int, networks: int) -> None: ...
     def network(self, key: Key, rate: float, trial: bool) -> None: ...
     def epoch(self, epoch: Epoch) -> None: ...
     def result(self, result: Result) -> None: ...
+
+
+class Between(Protocol):
+    """Called between two steps, with a function that makes a copy of where the job stands, and whether it now begins to train
+    a network anew; what it raises ends the job."""
+
+    def __call__(self, position: Callable[[], Position], fresh: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,50 +48,90 @@ class Compare:
 
     For each kind the first seed is trained once with each rate, to the end. The rate that is best on validation images is
     kept, and so is the network trained with it; the other seeds use that rate. Test images are looked at after that.
+
+    Every training begins from its seed alone, so networks that are ``finished`` are left out, and one that ``at`` is in the
+    middle of goes on from there, without a change of a bit in what follows.
     """
 
     config: Config
     samples: Samples
     folder: RunFolder
-    between: Callable[[], None] = lambda: None  # called between two steps; what it raises ends the job
+    between: Between = lambda position, fresh: None
+    finished: Mapping[Key, Result] = field(default_factory=dict)
+    at: Position | None = None
 
     def run(self, watch: Watch) -> None:
         config = self.config
-        runs = len(config.tasks) * len(config.kinds) * (len(config.rates) + len(config.seeds) - 1)
-        watch.begin(runs * config.epochs)
+        keys = self.folder.planned()
+        watch.begin(sum(map(self._epochs, keys)), self._done(), len(self.finished))
         for task, parts in prepare.tasks(self.samples, config).items():
             for kind in config.kinds:
                 self._kind(task, kind, parts, watch)
 
     def _kind(self, task: str, kind: str, parts: Split, watch: Watch) -> None:
-        first, *others = self.config.seeds
-        trials = [self._fit(Key(task, kind, first), rate, parts, watch, trial=True) for rate in self.config.rates]
-        rates = {f"{fit.rate:g}": _quality(fit)[0] for fit in trials}
-        best = max(trials, key=_quality)
-        self._keep(Key(task, kind, first), best, rates, parts, watch)
-        for seed in others:
-            key = Key(task, kind, seed)
-            self._keep(key, self._fit(key, best.rate, parts, watch, trial=False), rates, parts, watch)
+        first, *others = (Key(task, kind, seed) for seed in self.config.seeds)
+        chosen = self.finished.get(first) or self._choose(first, parts, watch)
+        for key in others:
+            if key not in self.finished:
+                self._keep(key, self._fit(key, chosen.rate, (), parts, watch), chosen.rates, parts, watch)
 
-    def _fit(self, key: Key, rate: float, parts: Split, watch: Watch, trial: bool) -> Fit:
-        watch.network(key, rate, trial)
-        network = new_network(key, self.config, self.samples.images.shape[1], self.samples.size, parts.train)
-        fit = Fit(network, parts.train, parts.validation, rate, key.seed, self.config.epochs, self.config.batch)
-        fit.run(watch.epoch, self.between)
-        return fit
+    def _choose(self, key: Key, parts: Split, watch: Watch) -> Result:
+        """Train with each rate, and keep the best."""
+        trials = () if self.at is None or self.at.key != key else self.at.trials
+        for rate in self.config.rates[len(trials) :]:
+            trials = (*trials, self._fit(key, rate, trials, parts, watch))
+        rates = {f"{trial.rate:g}": _quality(trial)[0] for trial in trials}
+        return self._keep(key, max(trials, key=_quality), rates, parts, watch)
 
-    def _keep(self, key: Key, fit: Fit, rates: dict[str, float], parts: Split, watch: Watch) -> None:
-        fit.network.load_state_dict(fit.best_state)
-        score = evaluate(fit.network, parts.test)
-        assert fit.best is not None
-        result = Result(
-            key.task, key.kind, key.seed, fit.rate, rates, fit.best.epoch, fit.best.validation_accuracy, fit.best.validation_loss,
-            score.correct, score.count, score.loss,
-            cost.parameters(fit.network), cost.multiply_adds(fit.network, parts.test.images[:1]),
-            statistics.median(epoch.seconds for epoch in fit.history), tuple(fit.history),
+    def _fit(self, key: Key, rate: float, trials: tuple[Fitted, ...], parts: Split, watch: Watch) -> Fitted:
+        watch.network(key, rate, trial=key.seed == self.config.seeds[0])
+        torch.manual_seed(key.seed)
+        fit = Fit(
+            self._network(key, parts), parts.train, parts.validation, rate, key.seed, self.config.epochs, self.config.batch
         )  # fmt: skip
-        self.folder.save(result, fit.best_state)
+        if self.at is not None and (self.at.key, self.at.rate) == (key, rate):
+            self._restore(fit, self.at)
+        fit.run(
+            watch.epoch, lambda: self.between(lambda: Position(key, rate, trials, fit.state()), fresh=fit.steps == 0)
+        )
+        assert fit.best is not None
+        return Fitted(rate, tuple(fit.history), fit.best, fit.best_state)
+
+    def _restore(self, fit: Fit, at: Position) -> None:
+        try:
+            fit.restore(at.fit)
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise InputError(
+                f"{self.folder.checkpoints}: the checkpoint does not fit the network of {at.key}; without it the run goes on: "
+                f"remove it ({error})"
+            ) from None
+
+    def _keep(self, key: Key, fitted: Fitted, rates: dict[str, float], parts: Split, watch: Watch) -> Result:
+        network = self._network(key, parts)
+        network.load_state_dict(fitted.state)
+        score = evaluate(network, parts.test)
+        best = fitted.best
+        result = Result(
+            key.task, key.kind, key.seed, fitted.rate, rates, best.epoch, best.validation_accuracy, best.validation_loss,
+            score.correct, score.count, score.loss,
+            cost.parameters(network), cost.multiply_adds(network, parts.test.images[:1]),
+            statistics.median(epoch.seconds for epoch in fitted.history), fitted.history,
+        )  # fmt: skip
+        self.folder.save(result, fitted.state)
         watch.result(result)
+        return result
+
+    def _network(self, key: Key, parts: Split) -> SmallNetwork:
+        return new_network(key, self.config, self.samples.images.shape[1], self.samples.size, parts.train)
+
+    def _epochs(self, key: Key) -> int:
+        """How long a network is trained, with all rates that are tried."""
+        return self.config.epochs * (len(self.config.rates) if key.seed == self.config.seeds[0] else 1)
+
+    def _done(self) -> int:
+        """Epochs that need not be trained again."""
+        begun = 0 if self.at is None else len(self.at.trials) * self.config.epochs + self.at.epoch - 1
+        return begun + sum(map(self._epochs, self.finished))
 
 
 def new_network(key: Key, config: Config, colours: int, image: tuple[int, int], shown: Samples) -> SmallNetwork:
@@ -107,6 +155,5 @@ def check(config: Config, samples: Samples) -> None:
                 raise InputError(f"{kind}: does not fit images of {height} x {width}: {error}") from None
 
 
-def _quality(fit: Fit) -> tuple[float, float]:
-    assert fit.best is not None
-    return fit.best.validation_accuracy, -fit.best.validation_loss
+def _quality(trial: Fitted) -> tuple[float, float]:
+    return trial.best.validation_accuracy, -trial.best.validation_loss

@@ -24,6 +24,8 @@ MOST = {  # what is beyond these is a slip of the keyboard; it would end in the 
     "groups": 4096,
     "channels": 4096,
     "pairs": 1000,
+    "checkpoint_every": 1_000_000_000,
+    "keep": 1000,
     "threads": max(1024, 4 * (os.cpu_count() or 1)),
 }
 
@@ -50,6 +52,8 @@ class Config:
         groups: interlaced groups of the channel-local middle layer.
         pairs: side-by-side images made of each image, in the task about place.
         threads: threads of torch; None leaves torch's own number.
+        checkpoint_every: steps of the optimiser from one checkpoint to the next. No number depends on it, nor on
+        keep: how many checkpoints are kept.
     """
 
     job: str = "digits"
@@ -71,6 +75,8 @@ class Config:
     groups: int = 4
     pairs: int = 2
     threads: int | None = None
+    checkpoint_every: int = 200
+    keep: int = 2
 
     def __post_init__(self) -> None:
         _check_types(self)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +49,9 @@ class Fit:
 
     Adam's step does not depend on the scale of a gradient. A shared kernel's gradient is a sum over all positions, a local
     one's comes from a single position; plain gradient descent would need a rate of its own for each kind.
+
+    Between two steps :meth:`state` has everything that the rest depends on; a new Fit of the same network, images and numbers
+    that is given it by :meth:`restore` goes on to the same bits.
     """
 
     network: nn.Module
@@ -62,9 +67,14 @@ class Fit:
     _order: torch.Generator = field(init=False)
     _optimiser: torch.optim.Adam = field(init=False)
     _schedule: torch.optim.lr_scheduler.LambdaLR = field(init=False)
+    _drawn: Tensor = field(init=False)  # the generator's state from which this epoch's order follows
+    _seen: int = 0  # images of this epoch that were trained on,
+    _loss: Tensor = field(default_factory=lambda: torch.zeros(()))  # the sum of their losses,
+    _seconds: float = 0.0  # and how long that took
 
     def __post_init__(self) -> None:
         self._order = torch.Generator().manual_seed(self.seed)
+        self._drawn = self._order.get_state()
         self._optimiser = torch.optim.Adam(self.network.parameters(), self.rate, fused=True)
         steps = self.epochs * math.ceil(len(self.train) / self.batch)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: one_cycle(step, steps))
@@ -80,30 +90,74 @@ class Fit:
         return self.best
 
     def epoch(self, between: Callable[[], None] = lambda: None) -> Epoch:
-        """One epoch."""
-        start = time.perf_counter()
-        loss = self._pass(between)
-        seconds = time.perf_counter() - start
+        """One epoch, or what is left of it."""
+        self._pass(between)
         score = evaluate(self.network, self.validation)
-        epoch = Epoch(len(self.history) + 1, loss, score.loss, score.accuracy, seconds)
+        loss = float(self._loss) / len(self.train)
+        epoch = Epoch(len(self.history) + 1, loss, score.loss, score.accuracy, self._seconds)
+        self._seen, self._loss, self._seconds = 0, torch.zeros(()), 0.0
         self.history.append(epoch)
         if self.best is None or _quality(epoch) > _quality(self.best):
             self.best = epoch
             self.best_state = copy.deepcopy(self.network.state_dict())
         return epoch
 
-    def _pass(self, between: Callable[[], None]) -> float:
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser so far."""
+        return self._schedule.last_epoch
+
+    def state(self) -> dict[str, Any]:
+        """Where training stands, as a checkpoint has it; between two steps. Later steps do not change it."""
+        changing = {
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "loss": self._loss,
+        }
+        return copy.deepcopy(changing) | {
+            "order": self._drawn,
+            "seen": self._seen,
+            "seconds": self._seconds,
+            "history": [dataclasses.asdict(epoch) for epoch in self.history],
+            "best": None if self.best is None else self.best.epoch,
+            "best_state": self.best_state,
+            "random": _random_states(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave, or from what a file made of it, where keys are text."""
+        optimiser = state["optimiser"]
+        numbered = {int(number): moments for number, moments in optimiser["state"].items()}
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(optimiser | {"state": numbered})
+        self._schedule.load_state_dict(state["schedule"])
+        self._order.set_state(state["order"])
+        self._loss, self._seen, self._seconds = state["loss"].clone(), state["seen"], state["seconds"]
+        self.history[:] = [Epoch(**epoch) for epoch in state["history"]]
+        self.best = None if state["best"] is None else self.history[state["best"] - 1]
+        self.best_state = state["best_state"]
+        _set_random_states(state["random"])
+
+    def _pass(self, between: Callable[[], None]) -> None:
         self.network.train()
-        total = torch.zeros(())
-        for index in torch.randperm(len(self.train), generator=self._order).split(self.batch):
+        self._drawn = self._order.get_state()
+        order = torch.randperm(len(self.train), generator=self._order)
+        for index in order[self._seen :].split(self.batch):
             between()
-            loss = F.cross_entropy(self.network(self.train.images[index]), self.train.labels[index])
-            self._optimiser.zero_grad()
-            loss.backward()
-            self._optimiser.step()
-            self._schedule.step()
-            total += loss.detach() * len(index)
-        return float(total) / len(self.train)
+            start = time.perf_counter()
+            self._step(index)
+            self._seconds += time.perf_counter() - start
+
+    def _step(self, index: Tensor) -> None:
+        """One step of the optimiser, on the images of these numbers."""
+        loss = F.cross_entropy(self.network(self.train.images[index]), self.train.labels[index])
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+        self._schedule.step()
+        self._loss += loss.detach() * len(index)
+        self._seen += len(index)
 
 
 def evaluate(network: nn.Module, samples: Samples) -> Score:
@@ -136,3 +190,17 @@ def one_cycle(step: int, steps: int, warm: float = 0.15) -> float:
 def _quality(epoch: Epoch) -> tuple[float, float]:
     loss = epoch.validation_loss
     return epoch.validation_accuracy, -loss if math.isfinite(loss) else -math.inf
+
+
+def _random_states() -> dict[str, Tensor]:
+    """torch's generators: of the CPU, and of each GPU where any was used."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return {"cpu": torch.get_rng_state()} | {f"cuda:{n}": state for n, state in enumerate(gpus)}
+
+
+def _set_random_states(states: dict[str, Tensor]) -> None:
+    for device, state in states.items():
+        if device == "cpu":
+            torch.set_rng_state(state)
+        else:
+            torch.cuda.set_rng_state(state, device)

@@ -8,8 +8,10 @@
     networks/TASK/KIND/seed-N.safetensors        weights
     networks/TASK/KIND/seed-N.json               what came out, with the fingerprint of the weights
     metrics.csv, metrics.json                    all results so far, and the table
-    *.png                                        pictures
+    checkpoints/                                 where it stands, until it is complete: see :mod:`convarium._train.checkpoint`
+    *.png, look.html                             pictures, and a look inside
     complete.json                                fingerprints of all of these; written last
+    .lock                                        held by the process that writes here
 
 A network counts when its ``.json`` is there; it is written after the weights.
 """
@@ -17,9 +19,6 @@ A network counts when its ``.json`` is there; it is written after the weights.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,12 +30,14 @@ import convarium as cv
 
 from .._files import atomic
 from .._files.failures import InputError, extra, why
+from .._files.fingerprints import checked, fingerprint, parse, read, to_json
 from .config import Config
 from .results import Key, Result, rows, to_csv
 
 FORMAT = 1
 COMPLETE = "complete.json"
 MARK = "run.json"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,20 @@ class RunFolder:
     def create(cls, path: Path, config: Config, card: DataCard, overwrite: bool = False) -> RunFolder:
         """Begin a run. A folder with anything in it is refused, unless it holds a run and ``overwrite`` is given."""
         check_free(path, overwrite)
-        if path.exists():
-            _clear(path)
         run = cls(path, config, card)
-        run.write("config.json", config.to_json().encode())
-        run.write("data.json", _json(asdict(card)))
-        run.write(MARK, _json({"format": FORMAT, "job": config.job, "planned_with": _machine()}))
+        if path.exists():  # it may be where we stand, or a mount: it cannot be replaced by another folder
+            with run.alone():
+                _clear(path)
+                run._begin()
+        else:
+            with atomic.folder(path) as part:  # a kill leaves a run or none
+                cls(part, config, card)._begin()
         return run
+
+    def _begin(self) -> None:
+        self.write("config.json", self.config.to_json().encode())
+        self.write("data.json", to_json(asdict(self.card)))
+        self.write(MARK, to_json({"format": FORMAT, "job": self.config.job, "planned_with": _machine()}))
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -83,21 +91,56 @@ class RunFolder:
             raise InputError(f"{path}: no such folder")
         if not (path / MARK).is_file():
             raise InputError(f"{path}: not a run folder ({MARK} is missing)")
-        mark = _parse(path / MARK, _read(path / MARK))
+        mark = parse(path / MARK, read(path / MARK))
         if mark.get("format") != FORMAT:
             raise InputError(f"{path}: a run of format {mark.get('format')!r}; this version reads format {FORMAT}")
-        sums = _parse(path / COMPLETE, _read(path / COMPLETE)).get("files", {}) if (path / COMPLETE).is_file() else {}
-        raw = {name: _checked(path / name, sums.get(name)) for name in ("config.json", "data.json")}
-        values = _parse(path / "data.json", raw["data.json"])
+        sums = _fingerprints(path)
+        raw = {name: checked(path / name, sums.get(name)) for name in ("config.json", "data.json")}
+        values = parse(path / "data.json", raw["data.json"])
         try:
             card = DataCard(**values | {"names": tuple(values["names"]), "size": tuple(values["size"])})
         except (KeyError, TypeError):
             raise InputError(f"{path / 'data.json'}: damaged, it lacks what describes the images") from None
         return cls(path, Config.from_json(raw["config.json"], str(path / "config.json")), card)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While this process writes to it, no other may; a process that ends, however it does, lets go of it."""
+        filelock = extra("filelock")
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise InputError(f"{self.path}: another process is writing to it; wait for it, or stop it first") from None
+        except OSError as error:
+            raise why(self.path, error) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     @property
     def complete(self) -> bool:
         return (self.path / COMPLETE).is_file()
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / CHECKPOINTS
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Of every file, once the run is complete."""
+        return _fingerprints(self.path)
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint of settings and data: what a checkpoint must have been written under to be this run's."""
+        return fingerprint(read(self.path / "config.json") + read(self.path / "data.json"))
+
+    @property
+    def planned_here(self) -> bool:
+        """Whether engines are planned with the limits that they were planned with when the run began."""
+        return parse(self.path / MARK, read(self.path / MARK)).get("planned_with") == _machine()
 
     def planned(self) -> list[Key]:
         """The networks of a complete run, in the order of training."""
@@ -109,7 +152,15 @@ class RunFolder:
 
     def results(self) -> list[Result]:
         """What came out of the networks that are there."""
-        return [self._result(key)[0] for key in self.planned() if self._file(key, ".json").is_file()]
+        return [self.result(key) for key in self.planned() if self._file(key, ".json").is_file()]
+
+    def result(self, key: Key) -> Result:
+        """What came out of one network."""
+        return self._result(key)[0]
+
+    def forget(self, key: Key) -> None:
+        """Let a network count as missing."""
+        self._file(key, ".json").unlink(missing_ok=True)
 
     def weights(self, key: Key) -> dict[str, Tensor]:
         """The weights of one network.
@@ -119,34 +170,33 @@ class RunFolder:
         """
         if not self._file(key, ".json").is_file():
             raise InputError(f"{self.path}: has no network {key}")
-        _, fingerprint = self._result(key)
-        data = _checked(self._file(key, ".safetensors"), fingerprint)
+        _, expected = self._result(key)
+        data = checked(self._file(key, ".safetensors"), expected)
         tensors: dict[str, Tensor] = extra("safetensors.torch").load(data)
         return tensors
 
     def save(self, result: Result, state: dict[str, Tensor]) -> None:
         """Add a trained network, and bring the metrics up to date."""
         key = result.key
-        metadata = {"task": key.task, "kind": key.kind, "seed": str(key.seed), "format": "pt"}
-        tensors = {name: tensor.contiguous() for name, tensor in state.items()}
-        data = extra("safetensors.torch").save(tensors, metadata)
+        data = weights_file(key, state)
         self.write(f"networks/{key}.safetensors", data)
-        self.write(f"networks/{key}.json", _json(result.as_dict() | {"weights_sha256": _sum(data)}))
+        self.write(f"networks/{key}.json", to_json(result.as_dict() | {"weights_sha256": fingerprint(data)}))
         self.write_metrics()
 
     def write_metrics(self) -> None:
         results = self.results()
         table = [asdict(row) for row in rows(results)]
         self.write("metrics.csv", to_csv(results).encode())
-        self.write("metrics.json", _json({"table": table, "networks": [result.as_dict() for result in results]}))
+        self.write("metrics.json", to_json({"table": table, "networks": [result.as_dict() for result in results]}))
 
     def write(self, name: str, data: bytes) -> None:
         atomic.write(self.path / name, data)
 
     def finish(self) -> None:
-        """Say that nothing is missing. The very last thing that is written."""
-        files = {name: _sum(_read(self.path / name)) for name in sorted(self._files())}
-        self.write(COMPLETE, _json({"format": FORMAT, "files": files}))
+        """Say that nothing is missing. The very last thing that is written; checkpoints are of no use then."""
+        atomic.remove(self.checkpoints)
+        files = {name: fingerprint(read(self.path / name)) for name in sorted(self._files())}
+        self.write(COMPLETE, to_json({"format": FORMAT, "files": files}))
 
     def _files(self) -> Iterator[str]:
         for file in self.path.rglob("*"):
@@ -158,7 +208,7 @@ class RunFolder:
 
     def _result(self, key: Key) -> tuple[Result, str]:
         file = self._file(key, ".json")
-        values = _parse(file, _read(file))
+        values = parse(file, read(file))
         return Result.from_dict(values, str(file)), str(values.get("weights_sha256"))
 
 
@@ -176,54 +226,32 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove a run, and only what is a run's: its marks first, so that half of it is never taken for one."""
+    """Remove a run, and only what is a run's, but for its settings, which are replaced: what is left is a run that was begun."""
     try:
-        for name in (COMPLETE, MARK, "config.json", "data.json", "metrics.csv", "metrics.json"):
+        for name in (COMPLETE, "metrics.csv", "metrics.json", "look.html"):
             (path / name).unlink(missing_ok=True)
         for picture in path.glob("*.png"):
             picture.unlink()
-        if (path / "networks").is_dir():
-            shutil.rmtree(path / "networks")
-        for leftover in path.glob(f".*{atomic.SUFFIX}"):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+        for folder in ("networks", CHECKPOINTS):
+            atomic.remove(path / folder)
+        atomic.sweep(path)
     except OSError as error:
         raise why(path, error) from None
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise why(path, error) from None
+def _fingerprints(path: Path) -> dict[str, str]:
+    mark = path / COMPLETE
+    return parse(mark, read(mark)).get("files", {}) if mark.is_file() else {}
 
 
-def _checked(path: Path, fingerprint: str | None) -> bytes:
-    data = _read(path)
-    if fingerprint is not None and _sum(data) != fingerprint:
-        raise InputError(f"{path}: damaged, it is not the file that the run wrote")
+def weights_file(key: Key, state: dict[str, Tensor]) -> bytes:
+    """A network's weights as a safetensors file that says whose they are."""
+    metadata = {"task": key.task, "kind": key.kind, "seed": str(key.seed), "format": "pt"}
+    data: bytes = extra("safetensors.torch").save({name: t.contiguous() for name, t in state.items()}, metadata)
     return data
-
-
-def _parse(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        values = json.loads(data)
-    except ValueError:
-        raise InputError(f"{path}: damaged, not JSON") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: damaged, not what a run writes")
-    return values
 
 
 def _machine() -> dict[str, Any]:
     """The limits that plans reckon with here: the same ones plan the same engines, and give the same bits."""
     machine = cv.plan1d((1, 1, 1), (1, 1, 1)).machine
     return {"origin": machine.origin, "product": machine.product, "memory": machine.memory, "call": machine.call}
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, allow_nan=True) + "\n").encode()
-
-
-def _sum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
