@@ -671,6 +671,33 @@ def test_stopped_by_a_signal_it_can_be_resumed(how, never_stopped, tmp_path):
     assert_finished(folder, expected)
 
 
+SLOW_DISK = """
+import time
+from convarium._cli import main
+from convarium._train.saving import Saver
+Saver.now = lambda *_: time.sleep(100)
+main()
+"""
+
+
+@POSIX
+def test_a_second_signal_ends_it_at_once(quick, tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_DISK, *LONGER, "--out", str(folder)], stdout=subprocess.DEVNULL
+    )
+    while not (folder / "checkpoints" / "latest").exists():
+        time.sleep(0.01)
+    start = time.monotonic()
+    while process.poll() is None:
+        process.terminate()
+        time.sleep(0.2)
+    assert process.returncode == -signal.SIGTERM
+    assert time.monotonic() - start < 20
+    assert command(["train", "--resume", str(folder), "--json"]) == 0
+    assert RunFolder.open(folder).complete
+
+
 # convarium checkpoint
 
 
