@@ -236,6 +236,21 @@ def test_a_damaged_network_is_told_and_trained_again(suffix, copy, whole, quick,
     assert_finished(copy, whole)
 
 
+def test_a_kill_after_the_last_network_costs_no_metrics(copy, whole, quick):
+    with pytest.MonkeyPatch.context() as patch:
+        write = RunFolder.write_metrics
+
+        def killed(run):
+            if not run.missing():
+                raise KeyboardInterrupt
+            write(run)
+
+        patch.setattr(RunFolder, "write_metrics", killed)
+        assert command(["train", "--resume", str(copy)]) == 130
+    assert command(["train", "--resume", str(copy)]) == 0
+    assert_finished(copy, whole)
+
+
 def test_another_runs_checkpoint_is_refused(copy, tmp_path, quick, capsys):
     other = stopped(tmp_path / "other", 5, "--epochs", "3")
     capsys.readouterr()
@@ -471,9 +486,10 @@ def a_fit(seed=0):
 
 @pytest.mark.parametrize("at", [0, 1, 5, 6, 7, 17])
 def test_a_loop_with_dropout_goes_on_from_its_state_on_disk(at, tmp_path):
-    straight, stopped, resumed = a_fit(), a_fit(), a_fit()
+    straight, stopped, resumed = a_fit(2), a_fit(2), a_fit(2)
     torch.manual_seed(5)
     straight.run()
+    assert straight.best.epoch == 2  # of three: what is best may be behind us
     kept = []
 
     def between():
