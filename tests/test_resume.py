@@ -236,6 +236,21 @@ def test_a_damaged_network_is_told_and_trained_again(suffix, copy, whole, quick,
     assert_finished(copy, whole)
 
 
+def test_a_kill_after_the_last_network_costs_no_metrics(copy, whole, quick):
+    with pytest.MonkeyPatch.context() as patch:
+        write = RunFolder.write_metrics
+
+        def killed(run):
+            if not run.missing():
+                raise KeyboardInterrupt
+            write(run)
+
+        patch.setattr(RunFolder, "write_metrics", killed)
+        assert command(["train", "--resume", str(copy)]) == 130
+    assert command(["train", "--resume", str(copy)]) == 0
+    assert_finished(copy, whole)
+
+
 def test_another_runs_checkpoint_is_refused(copy, tmp_path, quick, capsys):
     other = stopped(tmp_path / "other", 5, "--epochs", "3")
     capsys.readouterr()
@@ -471,9 +486,10 @@ def a_fit(seed=0):
 
 @pytest.mark.parametrize("at", [0, 1, 5, 6, 7, 17])
 def test_a_loop_with_dropout_goes_on_from_its_state_on_disk(at, tmp_path):
-    straight, stopped, resumed = a_fit(), a_fit(), a_fit()
+    straight, stopped, resumed = a_fit(2), a_fit(2), a_fit(2)
     torch.manual_seed(5)
     straight.run()
+    assert straight.best.epoch == 2  # of three: what is best may be behind us
     kept = []
 
     def between():
@@ -669,6 +685,33 @@ def test_stopped_by_a_signal_it_can_be_resumed(how, never_stopped, tmp_path):
     process = begin("train", "--resume", folder)
     assert process.communicate() == (None, "")
     assert_finished(folder, expected)
+
+
+SLOW_DISK = """
+import time
+from convarium._cli import main
+from convarium._train.saving import Saver
+Saver.now = lambda *_: time.sleep(100)
+main()
+"""
+
+
+@POSIX
+def test_a_second_signal_ends_it_at_once(quick, tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_DISK, *LONGER, "--out", str(folder)], stdout=subprocess.DEVNULL
+    )
+    while not (folder / "checkpoints" / "latest").exists():
+        time.sleep(0.01)
+    start = time.monotonic()
+    while process.poll() is None:
+        process.terminate()
+        time.sleep(0.2)
+    assert process.returncode == -signal.SIGTERM
+    assert time.monotonic() - start < 20
+    assert command(["train", "--resume", str(folder), "--json"]) == 0
+    assert RunFolder.open(folder).complete
 
 
 # convarium checkpoint
