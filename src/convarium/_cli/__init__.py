@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return int(command().main(list(arguments), prog_name="convarium", standalone_mode=False) or 0)
     except Stopped as stop:
-        return _say(str(stop), stop.code)
+        return _say(str(stop), stop.code) if os.environ.get("RANK", "0") == "0" else stop.code
     except KeyboardInterrupt:
         return _say("stopped by Ctrl-C", 130)
     except Exception as error:
@@ -51,11 +51,19 @@ def _fail(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{(error.strerror or str(error)).lower()}", 2)
+    if _another_ended(error):
+        return 1
     if _is_memory(error):
         return _say("out of memory: use fewer images (--limit), a smaller --size or --batch, or smaller channels", 2)
     if os.environ.get("CONVARIUM_TRACEBACK"):
         raise error
     return _say(f"a fault of our own, {type(error).__name__}: {error} (CONVARIUM_TRACEBACK=1 shows where)", 1)
+
+
+def _another_ended(error: Exception) -> bool:
+    """Of several processes, one whose peer is gone; that one says why."""
+    gone = ("onnection closed by peer", "onnection reset by peer")
+    return "RANK" in os.environ and isinstance(error, RuntimeError) and any(words in str(error) for words in gone)
 
 
 def _is_memory(error: Exception) -> bool:
@@ -67,6 +75,7 @@ def _is_memory(error: Exception) -> bool:
 
 
 def _say(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(f"convarium: {line}", file=sys.stderr)
+    """One line; of several processes that ``torchrun`` started, all but the first say which they are."""
+    line, rank = " ".join(message.split()), os.environ.get("RANK", "0")
+    print(f"convarium: {line}" if rank == "0" else f"convarium, rank {rank}: {line}", file=sys.stderr)
     return code

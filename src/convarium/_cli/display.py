@@ -49,6 +49,23 @@ class _Watch:
         pass
 
 
+class Silent:
+    """Nothing at all: the first process of several shows the run."""
+
+    def opening(self, run: RunFolder, so_far: str | None) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Watch]:
+        yield _Watch()
+
+    def note(self, text: str) -> None:
+        pass
+
+    def closing(self, run: RunFolder, seconds: float, pictures: list[str]) -> None:
+        pass
+
+
 class Json:
     """Nothing but one JSON value on standard output; a bar on standard error if that is a terminal."""
 

@@ -31,27 +31,29 @@ class Stopped(BaseException):
 
 
 class Stop:
-    """Whether a signal came, and which."""
+    """Whether a signal came, and which: ``number``, or 0."""
 
-    def __init__(self) -> None:
-        self._number: int | None = None
+    def __init__(self, patient: bool) -> None:
+        self.number = 0
+        self._patient = patient
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """The signals' handler."""
-        self._number = number
-        for each in NAMES:
+        self.number = number
+        for each in () if self._patient else NAMES:
             signal.signal(each, signal.SIG_DFL)
 
     def here(self) -> None:
         """Raise :class:`Stopped` if a signal came."""
-        if self._number is not None:
-            raise Stopped(self._number)
+        if self.number:
+            raise Stopped(self.number)
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Within it the two signals are noted. Elsewhere than in the main thread none is."""
-    stop = Stop()
+def stoppable(patient: bool = False) -> Iterator[Stop]:
+    """Within it the two signals are noted. Elsewhere than in the main thread none is. A patient one heeds no second signal:
+    ``torchrun`` sends its own after Ctrl-C's, and kills whoever takes longer than half a minute."""
+    stop = Stop(patient)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 import time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .._train.resume import Standing
     from .._train.run_folder import RunFolder
     from .._train.samples import Samples
+    from .._train.team import Alone
 
 RUNS = Path("runs")
 DEFAULTS = Config()
@@ -172,6 +174,15 @@ def train(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    parallel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Under torchrun, what each process holds: ddp, the whole network, or fsdp, its share of the weights and of the "
+            "optimiser. \\[default: ddp]",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     as_json: Annotated[bool, options.json_flag(OUTPUT)] = False,
 ) -> None:
     """Train a network of each kind of convolution on the same images, and compare them.
@@ -179,7 +190,11 @@ def train(
     The networks differ in their middle layer only. At the end there is a table, and the run folder has weights, metrics, settings
     and pictures. Ctrl-C and SIGTERM write a checkpoint, and it ends with exit code 75; --resume goes on from there, and from the
     last checkpoint after a kill or a power cut. The networks finished until then can be used.
+
+    torchrun --nproc-per-node N -m convarium train ... shares every batch out among N processes, to the same losses.
     """
+    from .._train.team import restarted, team
+
     if seeds is not None and not 1 <= seeds <= LONGEST:
         raise InputError(f"--seeds: expected a whole number from 1 to {LONGEST:,}, got {seeds}")
     given = {
@@ -188,22 +203,25 @@ def train(
         "tasks": _names(tasks), "seeds": None if seeds is None else tuple(range(seeds)),
         "rates": _numbers("--rates", rates, ",", float), "checkpoint_every": checkpoint_every, "keep": keep,
     }  # fmt: skip
-    if resume is not None:
-        refuse(
-            "not with --resume, which goes on in the run's folder with its settings",
-            config=config,
-            out=out,
-            overwrite=overwrite,
-        )
-        _resume(resume, given, as_json)
-    elif job is None:
-        raise InputError(f"JOB: give what to train, one of {_listed(JOBS)}, or --resume FOLDER")
-    else:
-        base = Config() if config is None else Config.load(config)
-        _begin(base.replace(**given), out, overwrite, as_json)
+    with team(parallel) as ours:
+        if resume is not None:
+            refuse(
+                "not with --resume, which goes on in the run's folder with its settings",
+                config=config,
+                out=out,
+                overwrite=overwrite,
+            )
+            _resume(resume, given, as_json, ours)
+        elif job is None:
+            raise InputError(f"JOB: give what to train, one of {_listed(JOBS)}, or --resume FOLDER")
+        elif restarted():
+            _begin_again(out, given, as_json, ours)
+        else:
+            base = Config() if config is None else Config.load(config)
+            _begin(base.replace(**given), out, overwrite, as_json, ours)
 
 
-def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> None:
+def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool, ours: Alone) -> None:
     """A new run."""
     import torch
 
@@ -211,20 +229,33 @@ def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool) -> 
     from .._train.resume import Standing
     from .._train.run_folder import RunFolder, check_free
 
-    path = out or _free(config.job)
-    check_free(path, overwrite)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    path = ours.said(lambda: out or _free(config.job))
+    if ours.leads:
+        check_free(path, overwrite)
+    torch.set_num_threads(config.threads or ours.threads())
     config = config.replace(threads=torch.get_num_threads())
     samples = prepare.read(config)
     compare.check(config, samples)
-    with stoppable() as stop:
-        folder = RunFolder.create(path, config, prepare.card(samples, config), overwrite)
-        with folder.alone():
-            _train(folder, config, samples, Standing(), None, stop, as_json)
+    card = prepare.card(samples, config)
+    with stoppable(patient=ours.size > 1) as stop:
+        folder = RunFolder.create(path, config, card, overwrite) if ours.leads else RunFolder(path, config, card)
+        with _writing(folder, ours):
+            _train(folder, config, samples, Standing(), None, stop, as_json, ours)
 
 
-def _resume(path: Path, given: dict[str, Any], as_json: bool) -> None:
+def _begin_again(out: Path | None, given: dict[str, Any], as_json: bool, ours: Alone) -> None:
+    """A process died, and torchrun started the command anew."""
+    from .._train.run_folder import MARK
+
+    if out is None:
+        raise InputError("--out: torchrun starts the command anew, which must name the run's folder to go on with it")
+    if ours.said((out / MARK).is_file):
+        _resume(out, given, as_json, ours)
+    else:
+        _begin(Config().replace(**given), out, False, as_json, ours)
+
+
+def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone) -> None:
     """A run that was begun. What no number depends on can be set anew."""
     import torch
 
@@ -233,7 +264,11 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool) -> None:
     from .._train.run_folder import RunFolder
     from . import display
 
-    folder = RunFolder.open(path)
+    def opened() -> tuple[RunFolder, bool]:
+        folder = RunFolder.open(path)
+        return folder, folder.complete
+
+    folder, complete = ours.said(opened)  # the others may be on a host that has no such file
     for name, value in given.items():
         own = getattr(folder.config, name)
         if value not in (None, own) and name not in ("checkpoint_every", "keep"):
@@ -242,7 +277,9 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool) -> None:
                 f"{option}: {path} was begun with {_shown(own)}, not {_shown(value)}; --resume keeps its settings"
             )
     config = folder.config.replace(checkpoint_every=given["checkpoint_every"], keep=given["keep"])
-    if folder.complete:
+    if complete:
+        if not ours.leads:
+            return
         if as_json:
             display.choose(as_json).closing(folder, 0.0, sorted(picture.name for picture in path.glob("*.png")))
         else:
@@ -251,38 +288,53 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool) -> None:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     samples = prepare.read(config)
-    with stoppable() as stop, folder.alone():
-        found = standing(folder, samples, lambda line: print(f"convarium: warning: {line}", file=sys.stderr))
+    with stoppable(patient=ours.size > 1) as stop, _writing(folder, ours):
+        found = ours.said(lambda: standing(folder, samples, _warn))
         so_far = f"{len(found.finished)} of {len(folder.planned())} networks"
         so_far += "" if found.at is None else f"; goes on at {found.at}"
-        _train(folder, config, samples, found, so_far, stop, as_json)
+        _train(folder, config, samples, found, so_far, stop, as_json, ours)
+
+
+def _warn(line: str) -> None:
+    print(f"convarium: warning: {line}", file=sys.stderr)
+
+
+def _writing(folder: RunFolder, ours: Alone) -> contextlib.AbstractContextManager[None]:
+    return folder.alone() if ours.leads else contextlib.nullcontext()
 
 
 def _train(
-    folder: RunFolder, config: Config, samples: Samples, found: Standing, so_far: str | None, stop: Stop, as_json: bool
+    folder: RunFolder,
+    config: Config,
+    samples: Samples,
+    found: Standing,
+    so_far: str | None,
+    stop: Stop,
+    as_json: bool,
+    ours: Alone,
 ) -> None:
     from .._train import compare, inside, pictures
     from .._train.saving import Saver
     from . import display
 
-    show = display.choose(as_json)
+    show = display.choose(as_json) if ours.leads else display.Silent()
     go_on = f"convarium train --resume {shlex.quote(str(folder.path))} goes on"
     started = time.perf_counter()
     try:
         show.opening(folder, so_far)
         with show.watching() as watch:
-            with Saver(folder, config.checkpoint_every, config.keep, found.checkpoint) as saver:
+            with Saver(folder, config.checkpoint_every, config.keep, found.checkpoint, ours) as saver:
 
                 def between(position: Callable[[], Position], fresh: bool) -> None:
-                    try:
-                        stop.here()
-                    except Stopped:
+                    if (number := ours.agreed(stop.number)[0]) != 0:
                         saver.now(position)
-                        raise
+                        raise Stopped(number)
                     saver.step(position, fresh)
 
-                compare.Compare(config, samples, folder, between, found.finished, found.at).run(watch)
+                compare.Compare(config, samples, folder, between, found.finished, found.at, ours).run(watch)
             seconds = time.perf_counter() - started
+            if not ours.leads:
+                return
             stop.here()
             show.note("drawing the pictures")
             names = [*pictures.write(folder), inside.write(folder)]

@@ -19,6 +19,7 @@ from .results import Key, Result
 from .run_folder import RunFolder
 from .samples import Samples
 from .split import Split
+from .team import ALONE, Alone
 
 FAIRNESS = (
     "A shared kernel's gradient is a sum over positions, a local one's is not; so each kind is trained with Adam, whose steps do "
@@ -59,6 +60,7 @@ class Compare:
     between: Between = lambda position, fresh: None
     finished: Mapping[Key, Result] = field(default_factory=dict)
     at: Position | None = None
+    team: Alone = ALONE
 
     def run(self, watch: Watch) -> None:
         config = self.config
@@ -85,9 +87,10 @@ class Compare:
 
     def _fit(self, key: Key, rate: float, trials: tuple[Fitted, ...], parts: Split, watch: Watch) -> Fitted:
         watch.network(key, rate, trial=key.seed == self.config.seeds[0])
-        torch.manual_seed(key.seed)
+        torch.manual_seed(key.seed + self.team.rank)
         fit = Fit(
-            self._network(key, parts), parts.train, parts.validation, rate, key.seed, self.config.epochs, self.config.batch
+            self._network(key, parts), parts.train, parts.validation, rate, key.seed, self.config.epochs, self.config.batch,
+            self.team,
         )  # fmt: skip
         if self.at is not None and (self.at.key, self.at.rate) == (key, rate):
             self._restore(fit, self.at)
@@ -109,7 +112,7 @@ class Compare:
     def _keep(self, key: Key, fitted: Fitted, rates: dict[str, float], parts: Split, watch: Watch) -> Result:
         network = self._network(key, parts)
         network.load_state_dict(fitted.state)
-        score = evaluate(network, parts.test)
+        score = evaluate(network, parts.test, self.team)
         best = fitted.best
         result = Result(
             key.task, key.kind, key.seed, fitted.rate, rates, best.epoch, best.validation_accuracy, best.validation_loss,
@@ -117,7 +120,8 @@ class Compare:
             cost.parameters(network), cost.multiply_adds(network, parts.test.images[:1]),
             statistics.median(epoch.seconds for epoch in fitted.history), fitted.history,
         )  # fmt: skip
-        self.folder.save(result, fitted.state)
+        if self.team.leads:
+            self.folder.save(result, fitted.state)
         watch.result(result)
         return result
 

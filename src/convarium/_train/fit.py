@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .samples import Samples
+from .team import ALONE, Alone
 
 EVALUATION_BATCH = 1024
 
@@ -61,9 +62,11 @@ class Fit:
     seed: int
     epochs: int
     batch: int
+    team: Alone = ALONE
     history: list[Epoch] = field(default_factory=list)
     best: Epoch | None = None
     best_state: dict[str, Tensor] = field(default_factory=dict)
+    _spread: nn.Module = field(init=False)
     _order: torch.Generator = field(init=False)
     _optimiser: torch.optim.Adam = field(init=False)
     _schedule: torch.optim.lr_scheduler.LambdaLR = field(init=False)
@@ -75,6 +78,7 @@ class Fit:
     def __post_init__(self) -> None:
         self._order = torch.Generator().manual_seed(self.seed)
         self._drawn = self._order.get_state()
+        self._spread = self.team.spread(self.network)
         self._optimiser = torch.optim.Adam(self.network.parameters(), self.rate, fused=True)
         steps = self.epochs * math.ceil(len(self.train) / self.batch)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: one_cycle(step, steps))
@@ -92,14 +96,14 @@ class Fit:
     def epoch(self, between: Callable[[], None] = lambda: None) -> Epoch:
         """One epoch, or what is left of it."""
         self._pass(between)
-        score = evaluate(self.network, self.validation)
-        loss = float(self._loss) / len(self.train)
+        score = evaluate(self.network, self.validation, self.team)
+        loss = float(self.team.sum(self._loss)) / len(self.train)
         epoch = Epoch(len(self.history) + 1, loss, score.loss, score.accuracy, self._seconds)
         self._seen, self._loss, self._seconds = 0, torch.zeros(()), 0.0
         self.history.append(epoch)
         if self.best is None or _quality(epoch) > _quality(self.best):
             self.best = epoch
-            self.best_state = copy.deepcopy(self.network.state_dict())
+            self.best_state = copy.deepcopy(self.team.whole(self.network.state_dict()))
         return epoch
 
     @property
@@ -108,14 +112,15 @@ class Fit:
         return self._schedule.last_epoch
 
     def state(self) -> dict[str, Any]:
-        """Where training stands, as a checkpoint has it; between two steps. Later steps do not change it."""
+        """Where training stands, as a checkpoint has it, the same for any number of processes; between two steps, and all of
+        them at once. Later steps do not change it."""
         changing = {
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
-            "loss": self._loss,
+            "loss": self.team.sum(self._loss),
         }
-        return copy.deepcopy(changing) | {
+        return copy.deepcopy(self.team.whole(changing)) | {
             "order": self._drawn,
             "seen": self._seen,
             "seconds": self._seconds,
@@ -127,13 +132,19 @@ class Fit:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` gave, or from what a file made of it, where keys are text."""
-        optimiser = state["optimiser"]
-        numbered = {int(number): moments for number, moments in optimiser["state"].items()}
-        self.network.load_state_dict(state["network"])
+        optimiser, own = state["optimiser"], self.network.state_dict()
+        parameters = list(self.network.parameters())
+        numbered = {
+            int(number): {name: self.team.like(moment, parameters[int(number)]) for name, moment in moments.items()}
+            for number, moments in optimiser["state"].items()
+        }
+        weights = {name: self.team.like(tensor, own.get(name, tensor)) for name, tensor in state["network"].items()}
+        self.network.load_state_dict(weights)
         self._optimiser.load_state_dict(optimiser | {"state": numbered})
         self._schedule.load_state_dict(state["schedule"])
         self._order.set_state(state["order"])
-        self._loss, self._seen, self._seconds = state["loss"].clone(), state["seen"], state["seconds"]
+        self._loss = state["loss"].clone() if self.team.leads else torch.zeros(())  # a sum over the processes
+        self._seen, self._seconds = state["seen"], state["seconds"]
         self.history[:] = [Epoch(**epoch) for epoch in state["history"]]
         self.best = None if state["best"] is None else self.history[state["best"] - 1]
         self.best_state = state["best_state"]
@@ -151,20 +162,27 @@ class Fit:
 
     def _step(self, index: Tensor) -> None:
         """One step of the optimiser, on the images of these numbers."""
-        loss = F.cross_entropy(self.network(self.train.images[index]), self.train.labels[index])
+        own = self.team.share(index)
+        loss = F.cross_entropy(self._spread(self.train.images[own]), self.train.labels[own], reduction="sum")
         self._optimiser.zero_grad()
-        loss.backward()
+        (loss * (self.team.size / len(index))).backward()  # gradients are means over the processes
         self._optimiser.step()
         self._schedule.step()
-        self._loss += loss.detach() * len(index)
+        self._loss += loss.detach()
         self._seen += len(index)
 
 
-def evaluate(network: nn.Module, samples: Samples) -> Score:
+@torch.no_grad()
+def evaluate(network: nn.Module, samples: Samples, team: Alone = ALONE) -> Score:
     """Count what a network gets right."""
-    logits = predict(network, samples.images)
-    correct = int((logits.argmax(1) == samples.labels).sum())
-    return Score(correct, len(samples), float(F.cross_entropy(logits, samples.labels)))
+    network.eval()
+    correct, loss = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.float64)
+    for index in torch.arange(len(samples)).split(EVALUATION_BATCH):
+        own = team.share(index)
+        logits, labels = network(samples.images[own]), samples.labels[own]
+        correct += (logits.argmax(1) == labels).sum()
+        loss += F.cross_entropy(logits, labels, reduction="sum")
+    return Score(int(team.sum(correct)), len(samples), float(team.sum(loss)) / len(samples))
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from types import TracebackType
 from . import checkpoint
 from .position import Position
 from .run_folder import RunFolder
+from .team import ALONE, Alone
 
 
 class Saver:
@@ -24,10 +25,12 @@ class Saver:
         every: steps from one to the next.
         keep: how many are kept, the newest.
         last: the one that the run went on from.
+        team: who trains together; all of them call, the first one writes.
     """
 
-    def __init__(self, run: RunFolder, every: int, keep: int, last: Path | None = None) -> None:
-        self._folder, self._identity, self._every = run.checkpoints, run.identity, every
+    def __init__(self, run: RunFolder, every: int, keep: int, last: Path | None = None, team: Alone = ALONE) -> None:
+        self._team = team
+        self._run, self._every = run, every
         self._kept = deque([] if last is None else [last], maxlen=keep - 1)
         self._since = 0
         self._pool = ThreadPoolExecutor(1, "checkpoint")
@@ -49,7 +52,8 @@ class Saver:
             self._settle()
         if fresh:
             self._since = self._every
-        if self._since >= self._every and self._writing is None:
+        due = self._team.leads and self._since >= self._every and self._writing is None
+        if self._team.agreed(due) == (True,):
             self._begin(position)
         self._since += 1
 
@@ -60,7 +64,9 @@ class Saver:
         self._settle()
 
     def _begin(self, position: Callable[[], Position]) -> None:
-        self._writing = self._pool.submit(self._write, position())
+        here = position()
+        if self._team.leads:
+            self._writing = self._pool.submit(self._write, here)
         self._since = 0
 
     def _settle(self) -> None:
@@ -70,4 +76,4 @@ class Saver:
             writing.result()
 
     def _write(self, position: Position) -> None:
-        self._kept.append(checkpoint.write(self._folder, position.values(), self._identity, self._kept))
+        self._kept.append(checkpoint.write(self._run.checkpoints, position.values(), self._run.identity, self._kept))

@@ -1,8 +1,9 @@
-"""Batch normalisation in bands: mean and variance over the places of all ranks, as one process would find them."""
+"""Batch normalisation over several processes: mean and variance of all their places, as one process would find them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,24 +14,37 @@ from ._layout import Layout, everywhere
 
 
 def batch_norm(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
-    """As :class:`torch.nn.BatchNorm2d` and its kin."""
+    """As :class:`torch.nn.BatchNorm2d` and its kin, of a tensor in bands."""
     x = layout.spread(input)
+    count = math.prod(x.shape) // max(x.shape[1], 1)
+    return normalise(module, x, count, _summed, lambda values: everywhere(values, layout.mesh))
+
+
+def normalise(
+    module: Any, x: Tensor, count: int, total: Callable[[Tensor], Tensor], known: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What a batch normalisation makes of a process's part of a batch.
+
+    Args:
+        module: the layer.
+        x: ``(batch, channels, *size)``.
+        count: the entries a channel has on all processes together.
+        total: the sum over the processes, on each of them; differentiable.
+        known: what all processes have, in the form of ``x``.
+    """
     module._check_input_dim(x)
     places = [d for d in range(x.ndim) if d != 1]
     shape = (1, -1, *(1 for _ in places[1:]))
     if module.training or module.running_mean is None:
-        count = math.prod(x.shape[d] for d in places)
         if module.training and count <= 1:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
-        mean = _everywhere(x.sum(places, keepdim=True)) / count
+        mean = total(x.sum(places, keepdim=True)) / count
         centred = x - mean
-        variance = _everywhere(centred.square().sum(places, keepdim=True)) / count
+        variance = total(centred.square().sum(places, keepdim=True)) / count
         if module.training and module.track_running_stats:
             _remember(module, mean, variance * (count / max(count - 1, 1)))
     else:
-        mean, variance = (
-            everywhere(each.reshape(shape), layout.mesh) for each in (module.running_mean, module.running_var)
-        )
+        mean, variance = (known(each.reshape(shape)) for each in (module.running_mean, module.running_var))
         centred = x - mean
     output = centred * torch.rsqrt(variance + module.eps)
     if module.affine:
@@ -39,13 +53,14 @@ def batch_norm(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
 
 
 @torch.no_grad()
-def _remember(module: Any, mean: Any, variance: Any) -> None:
+def _remember(module: Any, *moments: Tensor) -> None:
     module.num_batches_tracked.add_(1)
     share = 1 / float(module.num_batches_tracked) if module.momentum is None else module.momentum
-    module.running_mean.lerp_(mean.to_local().flatten(), share)
-    module.running_var.lerp_(variance.to_local().flatten(), share)
+    for running, moment in zip((module.running_mean, module.running_var), moments, strict=True):
+        local = moment.to_local() if isinstance(moment, DTensor) else moment
+        running.lerp_(local.flatten().to(running.dtype), share)
 
 
-def _everywhere(partial: Tensor) -> DTensor:
+def _summed(partial: Tensor) -> Tensor:
     assert isinstance(partial, DTensor)
     return partial.redistribute(placements=[Replicate()])

@@ -1,0 +1,108 @@
+"""``convarium train`` on several processes: to one process's losses, stopped, killed and gone on with."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from convarium._cli import run
+from family import seeds
+
+TINY = [
+    "train", "digits", "--limit", "300", "--kinds", "shared-valid,local", "--tasks", "plain", "--epochs", "3", "--seeds", "1",
+    "--rates", "0.1", "--threads", "1", "--checkpoint-every", "2",
+]  # fmt: skip
+
+
+def torchrun(ranks, *arguments, restarts=0):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    command = [*torchrun, f"--max-restarts={restarts}", "--monitor-interval=0.1", "-m", "convarium", *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finished(process, code=0):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == code, err[-4000:]
+    return out, err
+
+
+def losses(folder):
+    with open(folder / "metrics.csv", newline="") as file:
+        names = ("epoch_training_loss", "epoch_validation_loss", "test_loss")
+        return [[float(row[name]) for name in names] for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    assert run([*TINY, "--out", str(folder)]) == 0
+    return losses(folder)
+
+
+@pytest.mark.parametrize(("ranks", "parallel"), [(2, "ddp"), (4, "ddp"), (2, "fsdp"), (3, "fsdp")])
+def test_several_reach_the_losses_of_one(alone, ranks, parallel, tmp_path):
+    folder = tmp_path / "run"
+    out, _ = finished(torchrun(ranks, *TINY, "--out", str(folder), "--parallel", parallel, "--json"))
+    told = json.loads(out)  # of one process, not of each
+    assert told["complete"]
+    for found, expected in zip(losses(folder), alone, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_several_began_one_goes_on_with(alone, tmp_path):
+    folder = tmp_path / "run"
+    process = torchrun(2, *TINY, "--out", str(folder), "--parallel", "fsdp")
+    until(lambda: (folder / "checkpoints" / "latest").exists(), process)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert said.count("convarium train --resume") == 1
+    assert said.count("exitcode  : 75") in (0, 2)
+    assert run(["train", "--resume", str(folder)]) == 0
+    for found, expected in zip(losses(folder), alone, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", seeds(2, 10))
+def test_torchrun_recovers_a_rank_that_was_killed(alone, seed, tmp_path):
+    folder = tmp_path / "run"
+    process = torchrun(2, *TINY, "--out", str(folder), restarts=1)
+    until(lambda: (folder / "checkpoints" / "latest").exists(), process)
+    time.sleep(0.05 * seed)
+    members = children(process.pid)
+    os.kill(members[seed % len(members)], signal.SIGKILL)
+    finished(process)
+    for found, expected in zip(losses(folder), alone, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_wrong_calls(tmp_path, capsys):
+    assert run([*TINY, "--parallel", "ddp"]) == 2
+    assert "--parallel: there is one process; start several with torchrun" in capsys.readouterr().err
+    assert run([*TINY, "--parallel", "both"]) == 2
+    assert "--parallel: 'both' is not one of ddp, fsdp" in capsys.readouterr().err
+    process = torchrun(2, *TINY, "--out", str(tmp_path))
+    (tmp_path / "mine.txt").write_text("")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert said.count("the folder is not empty and holds no run") == 1
+
+
+def until(condition, process):
+    end = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()[1][-4000:]
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def children(pid):
+    """The workers that torchrun started."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(word) for word in file.read().split()]
