@@ -257,6 +257,7 @@ def contents(pictures: list[str]) -> list[tuple[str, str]]:
     return [
         *((name, what[name]) for name in pictures),
         ("metrics.csv, metrics.json", "every epoch; this table"),
+        ("log.jsonl", "what happened when, a JSON object a line"),
         ("networks/", "weights (safetensors)"),
         ("config.json", "all settings: convarium train digits --config FILE repeats the run"),
     ]

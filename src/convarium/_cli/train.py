@@ -183,6 +183,14 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TO",
+            help="Beside the run folder's log.jsonl, a line an epoch: tensorboard, in the folder's tensorboard/.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: Annotated[bool, options.json_flag(OUTPUT)] = False,
 ) -> None:
     """Train a network of each kind of convolution on the same images, and compare them.
@@ -193,8 +201,10 @@ def train(
 
     torchrun --nproc-per-node N -m convarium train ... shares every batch out among N processes, to the same losses.
     """
+    from .._train.log import check as check_log
     from .._train.team import restarted, team
 
+    check_log(log)
     if seeds is not None and not 1 <= seeds <= LONGEST:
         raise InputError(f"--seeds: expected a whole number from 1 to {LONGEST:,}, got {seeds}")
     given = {
@@ -211,17 +221,17 @@ def train(
                 out=out,
                 overwrite=overwrite,
             )
-            _resume(resume, given, as_json, ours)
+            _resume(resume, given, as_json, ours, log)
         elif job is None:
             raise InputError(f"JOB: give what to train, one of {_listed(JOBS)}, or --resume FOLDER")
         elif restarted():
-            _begin_again(out, given, as_json, ours)
+            _begin_again(out, given, as_json, ours, log)
         else:
             base = Config() if config is None else Config.load(config)
-            _begin(base.replace(**given), out, overwrite, as_json, ours)
+            _begin(base.replace(**given), out, overwrite, as_json, ours, log)
 
 
-def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool, ours: Alone) -> None:
+def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool, ours: Alone, log: str | None) -> None:
     """A new run."""
     import torch
 
@@ -240,22 +250,22 @@ def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool, our
     with stoppable(patient=ours.size > 1) as stop:
         folder = RunFolder.create(path, config, card, overwrite) if ours.leads else RunFolder(path, config, card)
         with _writing(folder, ours):
-            _train(folder, config, samples, Standing(), None, stop, as_json, ours)
+            _train(folder, config, samples, Standing(), None, stop, as_json, ours, log)
 
 
-def _begin_again(out: Path | None, given: dict[str, Any], as_json: bool, ours: Alone) -> None:
+def _begin_again(out: Path | None, given: dict[str, Any], as_json: bool, ours: Alone, log: str | None) -> None:
     """A process died, and torchrun started the command anew."""
     from .._train.run_folder import MARK
 
     if out is None:
         raise InputError("--out: torchrun starts the command anew, which must name the run's folder to go on with it")
     if ours.said((out / MARK).is_file):
-        _resume(out, given, as_json, ours)
+        _resume(out, given, as_json, ours, log)
     else:
-        _begin(Config().replace(**given), out, False, as_json, ours)
+        _begin(Config().replace(**given), out, False, as_json, ours, log)
 
 
-def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone) -> None:
+def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone, log: str | None) -> None:
     """A run that was begun. What no number depends on can be set anew."""
     import torch
 
@@ -292,7 +302,7 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone) -> No
         found = ours.said(lambda: standing(folder, samples, _warn))
         so_far = f"{len(found.finished)} of {len(folder.planned())} networks"
         so_far += "" if found.at is None else f"; goes on at {found.at}"
-        _train(folder, config, samples, found, so_far, stop, as_json, ours)
+        _train(folder, config, samples, found, so_far, stop, as_json, ours, log)
 
 
 def _warn(line: str) -> None:
@@ -312,8 +322,10 @@ def _train(
     stop: Stop,
     as_json: bool,
     ours: Alone,
+    log: str | None,
 ) -> None:
     from .._train import compare, inside, pictures
+    from .._train.log import logged
     from .._train.saving import Saver
     from . import display
 
@@ -322,7 +334,10 @@ def _train(
     started = time.perf_counter()
     try:
         show.opening(folder, so_far)
-        with show.watching() as watch:
+        with contextlib.ExitStack() as stack:
+            watch = stack.enter_context(show.watching())
+            if ours.leads:
+                watch = stack.enter_context(logged(folder.path, watch, ours.size, log))
             with Saver(folder, config.checkpoint_every, config.keep, found.checkpoint, ours) as saver:
 
                 def between(position: Callable[[], Position], fresh: bool) -> None:

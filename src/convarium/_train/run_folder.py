@@ -228,11 +228,11 @@ def check_free(path: Path, overwrite: bool) -> None:
 def _clear(path: Path) -> None:
     """Remove a run, and only what is a run's, but for its settings, which are replaced: what is left is a run that was begun."""
     try:
-        for name in (COMPLETE, "metrics.csv", "metrics.json", "look.html"):
+        for name in (COMPLETE, "metrics.csv", "metrics.json", "look.html", "log.jsonl"):
             (path / name).unlink(missing_ok=True)
         for picture in path.glob("*.png"):
             picture.unlink()
-        for folder in ("networks", CHECKPOINTS):
+        for folder in ("networks", "tensorboard", CHECKPOINTS):
             atomic.remove(path / folder)
         atomic.sweep(path)
     except OSError as error:
