@@ -141,6 +141,22 @@ def test_trains_on_the_users_own_images(name, tmp_path):
     assert set(found["classes"]) == {"row", "column"}
 
 
+def test_files_that_cannot_be_read_are_named_counted_and_left_out(tmp_path):
+    data, folder = a_broken_image(tmp_path / "images"), tmp_path / "run"
+    done = convarium(*TINY, "--data", data, "--out", folder, "--on-error", "skip")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("convarium: warning: ") == 1
+    assert f"{data / 'row' / '1.png'}: " in done.stderr
+    assert "left out" in done.stderr
+    assert "1 that cannot be read left out" in done.stdout
+    assert convarium("evaluate", folder).returncode == 0
+    for path in (data / "row").iterdir():
+        path.write_bytes(b"no image")
+    done = convarium(*TINY, "--data", data, "--out", tmp_path / "other", "--on-error", "skip")
+    assert done.returncode == 2
+    assert "row: none of its 15 images can be read" in done.stderr
+
+
 def settings(path, **values):
     path.write_text(json.dumps(values))
     return path

@@ -82,6 +82,15 @@ def train(
         int | None,
         typer.Option(metavar="N", help="Use at most N images, classes in proportion.", rich_help_panel=IMAGES),
     ] = None,
+    on_error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="At a file of a folder that cannot be read: stop, or skip, which names it, leaves it out and counts it."
+            f"{_default(DEFAULTS.on_error)}",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
     kinds: Annotated[
         str | None,
         typer.Option(
@@ -208,7 +217,8 @@ def train(
     if seeds is not None and not 1 <= seeds <= LONGEST:
         raise InputError(f"--seeds: expected a whole number from 1 to {LONGEST:,}, got {seeds}")
     given = {
-        "job": job, "data": options.unambiguous(data), "labels": labels, "limit": limit, "tile": tile, "epochs": epochs,
+        "job": job, "data": options.unambiguous(data), "labels": labels, "limit": limit, "on_error": on_error,
+        "tile": tile, "epochs": epochs,
         "batch": batch, "threads": threads, "size": _numbers("--size", size, "x", int), "kinds": _names(kinds),
         "tasks": _names(tasks), "seeds": None if seeds is None else tuple(range(seeds)),
         "rates": _numbers("--rates", rates, ",", float), "checkpoint_every": checkpoint_every, "keep": keep,
@@ -244,7 +254,7 @@ def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool, our
         check_free(path, overwrite)
     torch.set_num_threads(config.threads or ours.threads())
     config = config.replace(threads=torch.get_num_threads())
-    samples = prepare.read(config)
+    samples = prepare.read(config, _warn if ours.leads else lambda line: None)
     compare.check(config, samples)
     card = prepare.card(samples, config)
     with stoppable(patient=ours.size > 1) as stop:
@@ -282,7 +292,7 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone, log: 
     for name, value in given.items():
         own = getattr(folder.config, name)
         if value not in (None, own) and name not in ("checkpoint_every", "keep"):
-            option = "JOB" if name == "job" else f"--{name}"
+            option = "JOB" if name == "job" else f"--{name.replace('_', '-')}"
             raise InputError(
                 f"{option}: {path} was begun with {_shown(own)}, not {_shown(value)}; --resume keeps its settings"
             )
@@ -297,7 +307,7 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone, log: 
         return
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    samples = prepare.read(config)
+    samples = prepare.read(config, _warn if ours.leads else lambda line: None)
     with stoppable(patient=ours.size > 1) as stop, _writing(folder, ours):
         found = ours.said(lambda: standing(folder, samples, _warn))
         so_far = f"{len(found.finished)} of {len(folder.planned())} networks"

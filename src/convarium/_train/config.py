@@ -16,6 +16,7 @@ from .kinds import KINDS
 from .tasks import TASKS
 
 JOBS = ("digits",)
+ON_ERROR = ("stop", "skip")
 LONGEST = 1000  # entries of a list
 MOST = {  # what is beyond these is a slip of the keyboard; it would end in the middle of the work, or in a crash
     "epochs": 100_000,
@@ -40,6 +41,7 @@ class Config:
         labels: the label file, where ``data`` is an IDX image file whose label file has an unrelated name.
         size: height and width that every image is brought to, or None to keep small images of one size as they are.
         limit: use at most this many images, the classes in proportion; None uses all.
+        on_error: ``"stop"`` at a file of a folder that cannot be read, or ``"skip"`` it.
         kinds: middle layers to compare, keys of ``KINDS``.
         tasks: keys of ``TASKS``.
         seeds: one network of each kind is trained for each: initial weights and the order of batches follow from it.
@@ -61,6 +63,7 @@ class Config:
     labels: str | None = None
     size: tuple[int, ...] | None = None
     limit: int | None = None
+    on_error: str = "stop"
     kinds: tuple[str, ...] = tuple(KINDS)
     tasks: tuple[str, ...] = tuple(TASKS)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -81,6 +84,7 @@ class Config:
     def __post_init__(self) -> None:
         _check_types(self)
         _check_choice("job", [self.job], JOBS)
+        _check_choice("on_error", [self.on_error], ON_ERROR)
         _check_choice("kinds", self.kinds, KINDS)
         _check_choice("tasks", self.tasks, TASKS)
         _check_list("seeds", self.seeds, least=0)

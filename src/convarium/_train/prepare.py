@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from .._files.failures import InputError
@@ -13,10 +15,10 @@ from .split import Split, limit, split
 from .tasks import TASKS
 
 
-def read(config: Config) -> Samples:
-    """The images a configuration names."""
+def read(config: Config, tell: Callable[[str], None] = lambda line: None) -> Samples:
+    """The images a configuration names; ``tell`` is told of files that are left out."""
     size = None if config.size is None else (config.size[0], config.size[1])
-    samples = load(config.data, config.labels, size)
+    samples = load(config.data, config.labels, size, skipping=tell if config.on_error == "skip" else None)
     return samples if config.limit is None else limit(samples, config.limit, config.split_seed)
 
 

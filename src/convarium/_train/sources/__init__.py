@@ -11,6 +11,7 @@ an IDX image file             its labels beside it, or given
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -23,7 +24,11 @@ DIGITS = "digits"
 
 
 def load(
-    data: str, labels: str | None = None, size: tuple[int, int] | None = None, colour: int | None = None
+    data: str,
+    labels: str | None = None,
+    size: tuple[int, int] | None = None,
+    colour: int | None = None,
+    skipping: Callable[[str], None] | None = None,
 ) -> Samples:
     """Read labelled images.
 
@@ -32,6 +37,7 @@ def load(
         labels: the label file, for an IDX image file only.
         size: bring every image to this height and width; None chooses (see ``samples.default_size``).
         colour: the number of channels to bring images to, 1 or 3; None chooses.
+        skipping: told of each file of a folder that cannot be read, which is left out; None: such a file is an error.
 
     Raises:
         InputError: if it is none of the formats, or damaged; the message is one line.
@@ -42,7 +48,7 @@ def load(
     if data == DIGITS:
         samples = digits.read(size)
     elif path.is_dir():
-        samples = idx.read_folder(path, size) if idx.is_folder(path) else folder.read(path, size, colour)
+        samples = idx.read_folder(path, size) if idx.is_folder(path) else folder.read(path, size, colour, skipping)
     elif not path.exists():
         raise InputError(f"{data}: no such file or folder")
     elif path.suffix == ".npz":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,9 +13,13 @@ from ..._files.failures import InputError, why
 from ..samples import Samples, default_size, resize
 from . import picture
 
+Tell = Callable[[str], None]
 
-def read(path: Path, size: tuple[int, int] | None, colour: int | None = None) -> Samples:
+
+def read(path: Path, size: tuple[int, int] | None, colour: int | None = None, skipping: Tell | None = None) -> Samples:
     """Read every image below the sub-folders. Grey unless an image has colours; one size for all.
+
+    Files that cannot be read are left out, and ``skipping`` told of each; without it the first one is an error.
 
     Raises:
         InputError: naming the first file that is no image, or the class that has none.
@@ -27,12 +32,17 @@ def read(path: Path, size: tuple[int, int] | None, colour: int | None = None) ->
         raise InputError(f"{path}: expected at least two sub-folders, one a class, found {len(classes)}")
     tensors: list[Tensor] = []
     labels: list[int] = []
+    skipped = 0
     for label, folder in enumerate(classes):
         files = _images(folder)
         if not files:
             raise InputError(f"{folder}: no images inside (of {', '.join(sorted(picture.SUFFIXES))})")
-        tensors += [picture.read(file, colour) for file in files]
-        labels += [label] * len(files)
+        found = [image for file in files if (image := _read(file, colour, skipping)) is not None]
+        if not found:
+            raise InputError(f"{folder}: none of its {len(files)} images can be read")
+        skipped += len(files) - len(found)
+        tensors += found
+        labels += [label] * len(found)
     channels = colour or max(tensor.shape[0] for tensor in tensors)
     if size is None:
         sizes = {tuple(tensor.shape[1:]) for tensor in tensors}
@@ -42,7 +52,19 @@ def read(path: Path, size: tuple[int, int] | None, colour: int | None = None) ->
     names = tuple(folder.name for folder in classes)
     kind = "grey" if channels == 1 else "colour"
     origin = f"{path}: {len(images):,} {kind} images in {len(names)} folders, at {size[0]} x {size[1]}"
+    if skipped:
+        origin += f"; {skipped:,} that cannot be read left out"
     return Samples(images, torch.tensor(labels), names, origin)
+
+
+def _read(file: Path, colour: int | None, skipping: Tell | None) -> Tensor | None:
+    try:
+        return picture.read(file, colour)
+    except InputError as error:
+        if skipping is None:
+            raise
+        skipping(f"{error}; left out")
+        return None
 
 
 def _images(folder: Path) -> list[Path]:
