@@ -88,7 +88,7 @@ def whole(tmp_path_factory):
 def stop_before(step, patch):
     """Let a signal come before this step of the process, and checkpoints be there when they are due; returns the steps made."""
     made = []
-    train, save = Fit._step, Saver.step
+    train, save = Fit.step, Saver.step
 
     def stepping(fit, index):
         made.append(len(index))
@@ -102,7 +102,7 @@ def stop_before(step, patch):
         save(saver, position, fresh)
         saver._settle()
 
-    patch.setattr(Fit, "_step", stepping)
+    patch.setattr(Fit, "step", stepping)
     patch.setattr(Saver, "step", saving)
     patch.setattr(Stop, "here", here)
     return made
@@ -411,7 +411,7 @@ def test_a_full_disk_is_told_in_a_line_and_loses_nothing(whole, quick, tmp_path,
         folder, ballast = disk / "run", disk / "ballast"
         with pytest.MonkeyPatch.context() as patch:
             made = stop_before(-1, patch)
-            train = Fit._step
+            train = Fit.step
 
             def filling(fit, index):
                 train(fit, index)
@@ -421,7 +421,7 @@ def test_a_full_disk_is_told_in_a_line_and_loses_nothing(whole, quick, tmp_path,
                             file.write(bytes(4096))
                             file.flush()
 
-            patch.setattr(Fit, "_step", filling)
+            patch.setattr(Fit, "step", filling)
             assert command([*TINY, "--out", str(folder)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert f"{folder}/" in line

@@ -48,9 +48,13 @@ def alone(tmp_path_factory):
 @pytest.mark.parametrize(("ranks", "parallel"), [(2, "ddp"), (4, "ddp"), (2, "fsdp"), (3, "fsdp")])
 def test_several_reach_the_losses_of_one(alone, ranks, parallel, tmp_path):
     folder = tmp_path / "run"
-    out, _ = finished(torchrun(ranks, *TINY, "--out", str(folder), "--parallel", parallel, "--json"))
+    out, _ = finished(torchrun(ranks, *TINY, "--out", str(folder), "--parallel", parallel, "--json", "--profile"))
     told = json.loads(out)  # of one process, not of each
     assert told["complete"]
+    for profile in json.loads((folder / "profile.json").read_text()):
+        assert profile["processes"] == ranks
+        assert sum(part["forward"] + part["backward"] for part in profile["parts"]) <= 1.02 * profile["seconds"]
+        assert any(part["name"] == "communication" and part["forward"] > 0 for part in profile["parts"])
     for found, expected in zip(losses(folder), alone, strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
 

@@ -7,12 +7,14 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .._files.failures import InputError
+from .._files.fingerprints import to_json
 from .._train.config import JOBS, LONGEST, Config
 from .._train.kinds import KINDS
 from .._train.tasks import TASKS
@@ -22,6 +24,7 @@ from .stopping import Stop, Stopped, stoppable
 
 if TYPE_CHECKING:
     from .._train.position import Position
+    from .._train.profile import Profile
     from .._train.resume import Standing
     from .._train.run_folder import RunFolder
     from .._train.samples import Samples
@@ -37,6 +40,15 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
     return "none" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a run is looked at; no number depends on it."""
+
+    log: str | None
+    profile: bool
+    as_json: bool
 
 
 def _default(value: object) -> str:
@@ -200,6 +212,15 @@ def train(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="First say where a step's time goes, of each kind: by layer and map, communication apart; also in the folder's "
+            "profile.json.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     as_json: Annotated[bool, options.json_flag(OUTPUT)] = False,
 ) -> None:
     """Train a network of each kind of convolution on the same images, and compare them.
@@ -214,6 +235,7 @@ def train(
     from .._train.team import restarted, team
 
     check_log(log)
+    seen = Seen(log, profile, as_json)
     if seeds is not None and not 1 <= seeds <= LONGEST:
         raise InputError(f"--seeds: expected a whole number from 1 to {LONGEST:,}, got {seeds}")
     given = {
@@ -231,17 +253,17 @@ def train(
                 out=out,
                 overwrite=overwrite,
             )
-            _resume(resume, given, as_json, ours, log)
+            _resume(resume, given, ours, seen)
         elif job is None:
             raise InputError(f"JOB: give what to train, one of {_listed(JOBS)}, or --resume FOLDER")
         elif restarted():
-            _begin_again(out, given, as_json, ours, log)
+            _begin_again(out, given, ours, seen)
         else:
             base = Config() if config is None else Config.load(config)
-            _begin(base.replace(**given), out, overwrite, as_json, ours, log)
+            _begin(base.replace(**given), out, overwrite, ours, seen)
 
 
-def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool, ours: Alone, log: str | None) -> None:
+def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen: Seen) -> None:
     """A new run."""
     import torch
 
@@ -260,22 +282,22 @@ def _begin(config: Config, out: Path | None, overwrite: bool, as_json: bool, our
     with stoppable(patient=ours.size > 1) as stop:
         folder = RunFolder.create(path, config, card, overwrite) if ours.leads else RunFolder(path, config, card)
         with _writing(folder, ours):
-            _train(folder, config, samples, Standing(), None, stop, as_json, ours, log)
+            _train(folder, config, samples, Standing(), None, stop, ours, seen)
 
 
-def _begin_again(out: Path | None, given: dict[str, Any], as_json: bool, ours: Alone, log: str | None) -> None:
+def _begin_again(out: Path | None, given: dict[str, Any], ours: Alone, seen: Seen) -> None:
     """A process died, and torchrun started the command anew."""
     from .._train.run_folder import MARK
 
     if out is None:
         raise InputError("--out: torchrun starts the command anew, which must name the run's folder to go on with it")
     if ours.said((out / MARK).is_file):
-        _resume(out, given, as_json, ours, log)
+        _resume(out, given, ours, seen)
     else:
-        _begin(Config().replace(**given), out, False, as_json, ours, log)
+        _begin(Config().replace(**given), out, False, ours, seen)
 
 
-def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone, log: str | None) -> None:
+def _resume(path: Path, given: dict[str, Any], ours: Alone, seen: Seen) -> None:
     """A run that was begun. What no number depends on can be set anew."""
     import torch
 
@@ -300,8 +322,8 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone, log: 
     if complete:
         if not ours.leads:
             return
-        if as_json:
-            display.choose(as_json).closing(folder, 0.0, sorted(picture.name for picture in path.glob("*.png")))
+        if seen.as_json:
+            display.choose(seen.as_json).closing(folder, 0.0, sorted(picture.name for picture in path.glob("*.png")))
         else:
             print(f"{path}: is complete, with all {len(folder.planned())} networks; there is nothing to go on with")
         return
@@ -312,7 +334,7 @@ def _resume(path: Path, given: dict[str, Any], as_json: bool, ours: Alone, log: 
         found = ours.said(lambda: standing(folder, samples, _warn))
         so_far = f"{len(found.finished)} of {len(folder.planned())} networks"
         so_far += "" if found.at is None else f"; goes on at {found.at}"
-        _train(folder, config, samples, found, so_far, stop, as_json, ours, log)
+        _train(folder, config, samples, found, so_far, stop, ours, seen)
 
 
 def _warn(line: str) -> None:
@@ -330,24 +352,26 @@ def _train(
     found: Standing,
     so_far: str | None,
     stop: Stop,
-    as_json: bool,
     ours: Alone,
-    log: str | None,
+    seen: Seen,
 ) -> None:
     from .._train import compare, inside, pictures
     from .._train.log import logged
+    from .._train.profile import profiles
     from .._train.saving import Saver
     from . import display
 
-    show = display.choose(as_json) if ours.leads else display.Silent()
+    show = display.choose(seen.as_json) if ours.leads else display.Silent()
     go_on = f"convarium train --resume {shlex.quote(str(folder.path))} goes on"
     started = time.perf_counter()
     try:
         show.opening(folder, so_far)
+        if seen.profile:
+            _profile(folder, [*profiles(config, samples, ours)], ours, seen)
         with contextlib.ExitStack() as stack:
             watch = stack.enter_context(show.watching())
             if ours.leads:
-                watch = stack.enter_context(logged(folder.path, watch, ours.size, log))
+                watch = stack.enter_context(logged(folder.path, watch, ours.size, seen.log))
             with Saver(folder, config.checkpoint_every, config.keep, found.checkpoint, ours) as saver:
 
                 def between(position: Callable[[], Position], fresh: bool) -> None:
@@ -371,6 +395,13 @@ def _train(
         note = f"{folder.path} has {total - missing} of {total} networks; {go_on}"
         raise Stopped(stopped.number, note, resumable=True) from None
     show.closing(folder, seconds, names)
+
+
+def _profile(folder: RunFolder, found: list[Profile], ours: Alone, seen: Seen) -> None:
+    if ours.leads:
+        folder.write("profile.json", to_json([asdict(each) for each in found]))
+    for each in found if ours.leads and not seen.as_json else ():
+        print(f"{each}\n", flush=True)
 
 
 def _free(job: str) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.profiler import record_function
 
 from .samples import Samples
 from .team import ALONE, Alone
@@ -157,13 +158,17 @@ class Fit:
         for index in order[self._seen :].split(self.batch):
             between()
             start = time.perf_counter()
-            self._step(index)
+            self.step(index)
             self._seconds += time.perf_counter() - start
 
-    def _step(self, index: Tensor) -> None:
+    def step(self, index: Tensor) -> None:
         """One step of the optimiser, on the images of these numbers."""
-        own = self.team.share(index)
-        loss = F.cross_entropy(self._spread(self.train.images[own]), self.train.labels[own], reduction="sum")
+        with record_function("data"):
+            own = self.team.share(index)
+            images, labels = self.train.images[own], self.train.labels[own]
+        scores = self._spread(images)
+        with record_function("loss"):
+            loss = F.cross_entropy(scores, labels, reduction="sum")
         self._optimiser.zero_grad()
         (loss * (self.team.size / len(index))).backward()  # gradients are means over the processes
         self._optimiser.step()

@@ -228,7 +228,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 def _clear(path: Path) -> None:
     """Remove a run, and only what is a run's, but for its settings, which are replaced: what is left is a run that was begun."""
     try:
-        for name in (COMPLETE, "metrics.csv", "metrics.json", "look.html", "log.jsonl"):
+        for name in (COMPLETE, "metrics.csv", "metrics.json", "look.html", "log.jsonl", "profile.json"):
             (path / name).unlink(missing_ok=True)
         for picture in path.glob("*.png"):
             picture.unlink()

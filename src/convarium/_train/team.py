@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from .._files.failures import InputError
 
@@ -77,12 +78,14 @@ class Together(Alone):
 
     def sum(self, values: Tensor) -> Tensor:
         total = values.clone()
-        dist.all_reduce(total)
+        with record_function("communication"):
+            dist.all_reduce(total)
         return total
 
     def agreed(self, *numbers: int) -> tuple[int, ...]:
         most = torch.tensor(numbers)
-        dist.all_reduce(most, dist.ReduceOp.MAX)
+        with record_function("communication"):
+            dist.all_reduce(most, dist.ReduceOp.MAX)
         return tuple(most.tolist())
 
     def said(self, find: Callable[[], T]) -> T:
