@@ -30,7 +30,7 @@ def torchrun(ranks, script, *arguments):
 
 @pytest.mark.parametrize("ranks", [2, 3, 5])
 def test_layers_in_bands_are_whole_ones(ranks):
-    in_ranks(ranks, "layers", "pools_and_norms")
+    in_ranks(ranks, "layers", "pools_and_norms", "padded", "checkpointed")
 
 
 @pytest.mark.parametrize("ranks", RANKS)
@@ -136,8 +136,10 @@ def test_what_is_sent_is_what_is_awaited():
                 if output < 1:
                     continue
                 axis = (size, output, extent, stride, before)
+                modes = [None, "circular", "replicate", *(["reflect"] if before < size else [])]
+                modes = modes if before <= size else [None]
                 every = [
-                    [cut(*axis, None, ranks, rank).route for rank in range(ranks)],
+                    *([cut(*axis, mode, ranks, rank).route for rank in range(ranks)] for mode in modes),
                     [spread(output, size, extent, stride, before, ranks, rank).route for rank in range(ranks)],
                 ]
                 parts = [overlap(*axis, ranks, rank) for rank in range(ranks)]
@@ -146,6 +148,7 @@ def test_what_is_sent_is_what_is_awaited():
                     every.append([each.route for each in parts])
                 for routes in every:
                     for here in range(ranks):
+                        assert not routes[here].stays(here) or not routes[here].sent(here)
                         for there in range(ranks):
                             takes = [p.stop - p.start for p in routes[here].takes if p.peer == there]
                             assert takes == [p.stop - p.start for p in routes[there].puts if p.peer == here]

@@ -86,6 +86,18 @@ def test_torchrun_recovers_a_rank_that_was_killed(alone, seed, tmp_path):
         assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_restart_replaces_what_another_job_left(alone, tmp_path):
+    folder = tmp_path / "run"
+    assert run([*TINY, "--out", str(folder)]) == 0
+    (folder / "complete.json").unlink()
+    process = torchrun(2, *TINY, "--out", str(folder), "--overwrite", restarts=1)
+    until(lambda: not (folder / "metrics.csv").exists(), process)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    finished(process)
+    for found, expected in zip(losses(folder), alone, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
 def test_wrong_calls(tmp_path, capsys):
     assert run([*TINY, "--parallel", "ddp"]) == 2
     assert "--parallel: there is one process; start several with torchrun" in capsys.readouterr().err

@@ -256,11 +256,13 @@ def train(
             _resume(resume, given, ours, seen)
         elif job is None:
             raise InputError(f"JOB: give what to train, one of {_listed(JOBS)}, or --resume FOLDER")
-        elif restarted():
-            _begin_again(out, given, ours, seen)
         else:
             base = Config() if config is None else Config.load(config)
-            _begin(base.replace(**given), out, overwrite, ours, seen)
+            if restarted() and _is_ours(out, overwrite, ours):
+                assert out is not None
+                _resume(out, {}, ours, seen)
+            else:
+                _begin(base.replace(**given), out, overwrite, ours, seen)
 
 
 def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen: Seen) -> None:
@@ -285,16 +287,13 @@ def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen:
             _train(folder, config, samples, Standing(), None, stop, ours, seen)
 
 
-def _begin_again(out: Path | None, given: dict[str, Any], ours: Alone, seen: Seen) -> None:
-    """A process died, and torchrun started the command anew."""
-    from .._train.run_folder import MARK
+def _is_ours(out: Path | None, overwrite: bool, ours: Alone) -> bool:
+    """A process died, and torchrun started the command anew: whether the run to go on with was begun before that."""
+    from .._train.run_folder import MARK, RunFolder
 
     if out is None:
         raise InputError("--out: torchrun starts the command anew, which must name the run's folder to go on with it")
-    if ours.said((out / MARK).is_file):
-        _resume(out, given, ours, seen)
-    else:
-        _begin(Config().replace(**given), out, False, ours, seen)
+    return ours.said(lambda: (out / MARK).is_file() and (not overwrite or RunFolder.open(out).begun_by_this_job))
 
 
 def _resume(path: Path, given: dict[str, Any], ours: Alone, seen: Seen) -> None:

@@ -23,6 +23,11 @@ def check_tensors(call: str, *, bias: object = None, **tensors: object) -> None:
         if tensor.layout is not torch.strided or tensor.is_nested:
             kind = "nested" if tensor.is_nested else str(tensor.layout)
             raise TypeError(f"{call}: {name} must be a dense tensor, got a {kind} one")
+        if hasattr(tensor, "device_mesh"):
+            raise TypeError(
+                f"{call}: {name} must be a plain tensor, got a DTensor; {name}.full_tensor() would fit, and a layer in a network "
+                f"given to convarium.distributed.shard_spatially takes one"
+            )
         check_dtype(call, name, tensor.dtype)
         if first is None:
             first = (name, tensor)

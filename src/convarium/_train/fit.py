@@ -149,7 +149,8 @@ class Fit:
         self.history[:] = [Epoch(**epoch) for epoch in state["history"]]
         self.best = None if state["best"] is None else self.history[state["best"] - 1]
         self.best_state = state["best_state"]
-        _set_random_states(state["random"])
+        if self.team.leads:  # the others have seeds of their own
+            _set_random_states(state["random"])
 
     def _pass(self, between: Callable[[], None]) -> None:
         self.network.train()

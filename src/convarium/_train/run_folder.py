@@ -19,6 +19,7 @@ A network counts when its ``.json`` is there; it is written after the weights.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,7 +79,9 @@ class RunFolder:
     def _begin(self) -> None:
         self.write("config.json", self.config.to_json().encode())
         self.write("data.json", to_json(asdict(self.card)))
-        self.write(MARK, to_json({"format": FORMAT, "job": self.config.job, "planned_with": _machine()}))
+        self.write(
+            MARK, to_json({"format": FORMAT, "job": self.config.job, "planned_with": _machine(), "job_id": job_id()})
+        )
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -136,6 +139,11 @@ class RunFolder:
     def identity(self) -> str:
         """The fingerprint of settings and data: what a checkpoint must have been written under to be this run's."""
         return fingerprint(read(self.path / "config.json") + read(self.path / "data.json"))
+
+    @property
+    def begun_by_this_job(self) -> bool:
+        """Whether the job of ``torchrun`` that this process belongs to began the run, before one of its processes died."""
+        return job_id() is not None and parse(self.path / MARK, read(self.path / MARK)).get("job_id") == job_id()
 
     @property
     def planned_here(self) -> bool:
@@ -242,6 +250,12 @@ def _clear(path: Path) -> None:
 def _fingerprints(path: Path) -> dict[str, str]:
     mark = path / COMPLETE
     return parse(mark, read(mark)).get("files", {}) if mark.is_file() else {}
+
+
+def job_id() -> str | None:
+    """What ``torchrun`` calls this job; nothing if it has no name, or there is no job."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    return None if name == "none" else name
 
 
 def weights_file(key: Key, state: dict[str, Tensor]) -> bytes:

@@ -61,10 +61,9 @@ class Route:
         """The transpose: every piece travels back."""
         return Route(self.puts, self.takes, self.result, self.source, not self.summed)
 
-    @property
-    def stays(self) -> bool:
+    def stays(self, rank: int) -> bool:
         """Whether the result is what the rank has, and nothing travels from or to it."""
-        return self.source == self.result and self.takes == self.puts and len(self.takes) == 1
+        return self.source == self.result and self.takes == self.puts == (Piece(rank, 0, self.source),)
 
     def sent(self, rank: int) -> int:
         """The rows that leave a rank."""

@@ -121,10 +121,14 @@ class _Arrive(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, token: Tensor, flight: Flight) -> Tensor:
         ctx.flight = flight
+        ctx.save_for_backward(token)
         return flight.arrive()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        _ = (
+            ctx.saved_tensors
+        )  # under activation checkpointing, every rank computes forward again before gradients set out
         return depart(gradient, ctx.flight.turn()), None
 
 
@@ -140,7 +144,7 @@ def arrive(token: Tensor, flight: Flight) -> Tensor:
 
 def travel(rows: Tensor, route: Route, group: dist.ProcessGroup, dim: int) -> Tensor:
     """Both at once."""
-    if route.stays:
+    if route.stays(group.rank()):
         return rows
     flight = Flight(route, group, dim)
     return arrive(depart(rows, flight), flight)

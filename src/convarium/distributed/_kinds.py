@@ -38,7 +38,8 @@ def dropout(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
     seed = int(torch.randint(2**60, ()))
     with torch.random.fork_rng():
         torch.manual_seed(seed + apart)
-        kept = module._plain.forward(module, input.to_local())
+        own = input.to_local()
+        kept = module._plain.forward(module, own.clone() if module.inplace else own)
     return DTensor.from_local(
         kept, input.device_mesh, input.placements, run_check=False, shape=input.shape, stride=input.stride()
     )

@@ -33,6 +33,7 @@ def normalise(
         known: what all processes have, in the form of ``x``.
     """
     module._check_input_dim(x)
+    dtype, x = x.dtype, x.float() if x.element_size() == 2 else x
     places = [d for d in range(x.ndim) if d != 1]
     shape = (1, -1, *(1 for _ in places[1:]))
     if module.training or module.running_mean is None:
@@ -49,7 +50,7 @@ def normalise(
     output = centred * torch.rsqrt(variance + module.eps)
     if module.affine:
         output = output * module.weight.reshape(shape) + module.bias.reshape(shape)
-    return output
+    return output.to(dtype)
 
 
 @torch.no_grad()

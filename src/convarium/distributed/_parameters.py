@@ -50,9 +50,15 @@ def place(module: nn.Module, layout: Layout, known: dict[Tensor, nn.Parameter]) 
         module.register_parameter(name, known[old])
     for name, buffer in list(module.named_buffers(recurse=False)):
         unborn |= buffer.is_meta
-        own = torch.empty_like(buffer, device=layout.mesh.device_type) if buffer.is_meta else buffer
+        own = _blank(buffer, layout) if buffer.is_meta else buffer
         module._buffers[name] = own if is_banded(module) else everywhere(own, layout.mesh)
     return unborn
+
+
+def _blank(buffer: Tensor, layout: Layout) -> Tensor:
+    """NaN where there can be, so that :func:`draw` sees what nobody filled."""
+    blank = torch.empty_like(buffer, device=layout.mesh.device_type)
+    return blank.fill_(torch.nan) if blank.is_floating_point() or blank.is_complex() else blank
 
 
 def _empty(like: Tensor, placement: Shard | Replicate, layout: Layout) -> DTensor:
@@ -86,6 +92,11 @@ def draw(module: nn.Module, layout: Layout, seed: int) -> None:
     rows = {name: own[name].new_empty(_one_row(own[name], dim)) for name, dim in cut.items()}
     with _seeded(seed), _standing_in(module, own | rows):
         kind.reset_parameters(module)
+    for name in module._buffers:
+        if name in own and own[name].numel() and bool(own[name].isnan().all()):
+            raise ValueError(
+                f"{kind.__name__}: its buffer {name} is on the meta device, and reset_parameters does not fill it"
+            )
     tied = {name: value.clone() for name, value in own.items() if name not in cut}
     for name, dim in list(cut.items())[:1]:
         start, stop = layout.bands(values[name].shape[dim])

@@ -47,10 +47,17 @@ class LayerCost:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What :func:`predict` found; ``print`` shows it as a table, of the rank that has most of each."""
+    """What :func:`predict` found; ``print`` shows it as a table, of the rank that has most of each.
+
+    Attributes:
+        ranks: their number.
+        layers: what has windows, in the order of its calls.
+        elsewhere: bytes of the parameters of everything else, which all ranks have.
+    """
 
     ranks: int
     layers: tuple[LayerCost, ...]
+    elsewhere: int
 
     def sent(self, rank: int) -> int:
         """Bytes of rows that a rank sends in a step of training."""
@@ -58,7 +65,7 @@ class Prediction:
 
     def held(self, rank: int) -> int:
         """Bytes of parameters that a rank has: its own, and what all have."""
-        return sum(layer.held[rank] + layer.shared for layer in self.layers)
+        return self.elsewhere + sum(layer.held[rank] + layer.shared for layer in self.layers)
 
     def operations(self, rank: int) -> int:
         """Floating-point operations of a rank in a step."""
@@ -99,7 +106,7 @@ def predict(module: nn.Module, input_size: Sequence[int], ranks: int, dim: int =
         dim: as for :func:`shard_spatially`.
 
     Raises:
-        ValueError: as :func:`shard_spatially` and the network's own layers do.
+        ValueError: as :func:`shard_spatially` and layers of :mod:`convarium.nn` do; PyTorch's own raise what they raise.
 
     Examples:
         >>> import torch, convarium as cv
@@ -131,12 +138,19 @@ def predict(module: nn.Module, input_size: Sequence[int], ranks: int, dim: int =
     finally:
         for hook in hooks:
             hook.remove()
-    return Prediction(ranks, tuple(found))
+    counted_bytes = sum(sum(layer.held) + layer.shared for layer in found)
+    return Prediction(
+        ranks, tuple(found), sum(p.numel() * p.element_size() for p in module.parameters()) - counted_bytes
+    )
 
 
 def _note(
     found: list[LayerCost], name: str, ranks: int, dim: int, module: Any, inputs: tuple[Tensor, ...], output: Tensor
 ) -> None:
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"{CALL}: {name} ({type(module).__name__}) returns more than a tensor, which cannot be sharded"
+        )
     route, call = _route(module, inputs[0].shape, output.shape, dim, ranks)
     if route is None:
         return
@@ -149,15 +163,18 @@ def _note(
         return [stop - start for start, stop in map(Bands(ends, ranks).of, range(ranks))]
 
     size = counted.shape[dim]
-    operations = 0 if call is None else 3 * call.problem(inputs[0].shape[0], inputs[0].dtype, "cpu").flops
-    bytes_ = {each: p.numel() * p.element_size() for each, p in module.named_parameters(recurse=False)}
+    batched = call is not None and inputs[0].ndim == len(call.stride) + 2
+    batch = inputs[0].shape[0] if batched else 1
+    operations = 0 if call is None else 3 * call.problem(batch, inputs[0].dtype, "cpu").flops
+    again = name in {layer.name for layer in found}  # called twice: its parameters were counted
+    bytes_ = {each: p.numel() * p.element_size() * (not again) for each, p in module.named_parameters(recurse=False)}
     own = sum(count for each, count in bytes_.items() if is_by_position(module, each))
     cost = LayerCost(
         name=name,
         kind=type(module).__name__,
         outputs=tuple(of_each(output.shape[dim])),
         operations=tuple(operations * part // size for part in of_each(size)),
-        held=tuple(own * part // size for part in of_each(size)),
+        held=tuple(own // size * part for part in of_each(size)),
         forward=tuple(row * route(rank).sent(rank) for rank in range(ranks)),
         backward=tuple(row * route(rank).reverse.sent(rank) * learns for rank in range(ranks)),
         shared=sum(bytes_.values()) - own,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Shard
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_map_only
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from .._spec.arguments import flag
 from ._banded import cut_in_bands, is_banded
@@ -44,8 +46,9 @@ def shard_spatially(module: nn.Module, device_mesh: DeviceMesh, dim: int = -2, *
     ``BatchNorm``                                                 mean and variance of all bands
     ``Dropout``                                                   a mask for each band
     whatever else works place by place                            as it is, such as activations, sums, concatenation
-    other modules and functions                                   as PyTorch does them on ``DTensor``: it brings together
-                                                                  what it cannot do in bands, or raises
+    other modules and functions                                   as PyTorch does them on ``DTensor``, which brings together
+                                                                  what it cannot do in bands, or raises; convolutions as
+                                                                  functions, or with a forward of their own, are refused
     ============================================================ =====================================================
 
     Args:
@@ -61,8 +64,8 @@ def shard_spatially(module: nn.Module, device_mesh: DeviceMesh, dim: int = -2, *
     Raises:
         TypeError: no module, or no mesh.
         ValueError: no convolutions, or of different numbers of directions; ``dim`` is none of them; the mesh has more than one
-            dimension; a lazy layer that has seen no input; a module that was sharded before. When called: inputs differ
-            between ranks.
+            dimension; a lazy layer that has seen no input; a module that was sharded before. When called first: inputs differ
+            between ranks, or random states, where there is dropout. When called: a convolution as a function, of bands.
 
     Examples:
         >>> import torch, convarium as cv
@@ -93,6 +96,7 @@ def shard_spatially(module: nn.Module, device_mesh: DeviceMesh, dim: int = -2, *
         draw(each, layout, seed + (number << 32))
     module._sharded = True  # type: ignore[assignment]
     module.register_forward_pre_hook(_Entrance(layout), with_kwargs=True)
+    module.register_forward_hook(_leave, always_call=True)
     if gather:
         module.register_forward_hook(_gather)
     return module
@@ -105,33 +109,81 @@ class _Entrance:
         self._layout, self._checked = layout, False
 
     def __call__(self, module: nn.Module, arguments: Any, keywords: Any) -> Any:
-        entered = tree_map_only(Tensor, self._enter, (arguments, keywords))
+        if not self._checked:
+            self._check(module, arguments, keywords)
         self._checked = True
+        entered = tree_map_only(Tensor, self._enter, (arguments, keywords))
+        _guard.__enter__()
         return entered
 
     def _enter(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor, DTensor):
             return tensor
-        if not self._checked:
-            self._check(tensor)
         in_space = tensor.is_floating_point() or tensor.is_complex()
         if in_space and tensor.ndim > -self._layout.dim:
             return self._layout.spread(tensor)
         return everywhere(tensor, self._layout.mesh)
 
-    def _check(self, tensor: Tensor) -> None:
-        """The habit of data parallelism, a batch for each rank, would be wrong in silence; so the first ones are compared."""
-        numbers = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    def _check(self, module: nn.Module, *inputs: Any) -> None:
+        """The habit of data parallelism, a batch and a seed for each rank, would be wrong in silence; so the first ones are
+        compared."""
+        plain = [each for each in tree_leaves(inputs) if isinstance(each, Tensor) and not isinstance(each, DTensor)]
+        drops = module.training and any(isinstance(each, nn.modules.dropout._DropoutNd) for each in module.modules())
         own = torch.tensor(
-            [*tensor.shape, float(numbers.detach().double().sum().nan_to_num())], device=self._layout.mesh.device_type
-        )
+            [_number(str([(each.shape, each.dtype) for each in plain])), *_sums(plain), _number(_random()) if drops else 0.0],
+            dtype=torch.float64, device=self._layout.mesh.device_type,
+        )  # fmt: skip
         every = [torch.empty_like(own) for _ in range(self._layout.ranks)]
         dist.all_gather(every, own, group=self._layout.group)
-        if any(not torch.equal(other, own) for other in every):
+        if any(not torch.equal(other[:-1], own[:-1]) for other in every):
             raise ValueError(
                 f"{CALL}: every rank of the mesh must be given the same input, of which it takes its band; got others. Batches "
                 f"of their own belong to another dimension of the mesh"
             )
+        if any(other[-1] != own[-1] for other in every):
+            raise ValueError(
+                f"{CALL}: dropout needs the same random state on every rank of the mesh; torch.manual_seed(seed) on each fits"
+            )
+
+
+class _Guard(TorchFunctionMode):
+    """PyTorch convolves tensors in bands as if each were whole, and says nothing."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        if function in _CONVOLUTIONS and any(_is_in_bands(each) for each in arguments):
+            raise ValueError(
+                f"{CALL}: {function.__name__} of a tensor in bands would miss its neighbours' rows; make it a layer of torch.nn "
+                f"or convarium.nn with their own forward (parametrize its weight), or gather the tensor first: .full_tensor()"
+            )
+        return function(*arguments, **(keywords or {}))
+
+
+_CONVOLUTIONS = {getattr(torch, f"conv{kind}{n}d") for kind in ("", "_transpose") for n in (1, 2, 3)}
+_guard = _Guard()
+
+
+def _is_in_bands(value: Any) -> bool:
+    return isinstance(value, DTensor) and any(isinstance(each, Shard) and each.dim > 1 for each in value.placements)
+
+
+def _leave(module: nn.Module, arguments: Any, output: Any) -> None:
+    if _guard in torch.overrides._get_current_function_mode_stack():
+        _guard.__exit__(None, None, None)
+
+
+def _number(text: str) -> float:
+    """A number of a text, the same in every process."""
+    return float(zlib.crc32(text.encode()))
+
+
+def _random() -> str:
+    return torch.get_rng_state().numpy().tobytes().hex()
+
+
+def _sums(tensors: list[Tensor]) -> list[float]:
+    """Of all numbers of all tensors, one that says little of their size and much of whether they are the same."""
+    real = [torch.view_as_real(each) if each.is_complex() else each for each in tensors]
+    return [sum(float(each.detach().sum(dtype=torch.float64).nan_to_num()) for each in real)]
 
 
 def _gather(module: nn.Module, arguments: Any, output: Any) -> Any:
