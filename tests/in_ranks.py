@@ -164,7 +164,9 @@ def halves(mesh):
     assert close(found.float(), expected.float(), 0.05)
     found.float().square().sum().backward()
     expected.float().square().sum().backward()
-    largest = max(each.grad.abs().max() for each in net.parameters())  # before normalisation a bias has none but rounding
+    largest = max(
+        each.grad.abs().max() for each in net.parameters()
+    )  # before normalisation a bias has none but rounding
     for a, b in zip(sharded.parameters(), net.parameters(), strict=True):
         assert (whole(a.grad) - b.grad).abs().max() <= 0.1 * max(b.grad.abs().max(), 0.5 * largest)
     found, expected = sharded.bfloat16()(x.bfloat16()), net.bfloat16()(x.bfloat16())
