@@ -129,9 +129,9 @@ def pools_and_norms(mesh):
         else:
             settings = {"affine": rnd.random() < 0.8, "track_running_stats": rnd.random() < 0.8}
             layer = getattr(nn, f"BatchNorm{n}d")(3, momentum=rnd.choice([0.1, None]), **settings)
-        size = [
-            max(1, dilation * (k - 1) + 1 - 2 * p) + rnd.randint(0, 7) for k, p in zip(kernel, padding, strict=True)
-        ]
+        within = 0 if kind == "AvgPool" else 2  # of an average PyTorch wants a kernel's size without the padding
+        least = [dilation * (k - 1) + 1 - within * p for k, p in zip(kernel, padding, strict=True)]
+        size = [max(1, low) + rnd.randint(0, 7) for low in least]
         net = nn.Sequential(getattr(cv.nn, f"Conv{n}d")(3, 3, 1), layer).double()
         inputs = torch.randn(rnd.randint(1, 3) + (kind == "BatchNorm"), 3, *size, **WIDE)
         sharded = cv.distributed.shard_spatially(copy.deepcopy(net), mesh, rnd.randint(-n, -1))

@@ -214,7 +214,7 @@ def test_out_of_memory_is_told_in_one_line(error, monkeypatch, capsys):
     from convarium import _cli
     from convarium._train import prepare
 
-    def fails(config):
+    def fails(*arguments):
         raise error
 
     monkeypatch.setattr(prepare, "read", fails)

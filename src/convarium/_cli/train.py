@@ -260,7 +260,7 @@ def train(
             base = Config() if config is None else Config.load(config)
             if restarted() and _is_ours(out, overwrite, ours):
                 assert out is not None
-                _resume(out, {}, ours, seen)
+                _resume(out, given, ours, seen)
             else:
                 _begin(base.replace(**given), out, overwrite, ours, seen)
 
