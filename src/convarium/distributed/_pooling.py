@@ -51,7 +51,9 @@ def average_pool(module: Any, input: Tensor, *, layout: Layout, n: int) -> DTens
     if bool((counts == kernel).all()):
         return pooled
     start, stop = layout.bands(pooled.shape[dim])
-    scale = (kernel / counts[start:stop]).to(pooled.device, pooled.dtype).reshape(-1, *(1,) * -(layout.dim + 1))
+    scale = (
+        (kernel / counts[start:stop].double()).to(pooled.device, pooled.dtype).reshape(-1, *(1,) * -(layout.dim + 1))
+    )
     return layout.join(pooled.to_local() * scale, tuple(pooled.shape))
 
 
