@@ -12,6 +12,11 @@ from .._blockwise.spans import Span, span
 Ends = tuple[int, int]
 
 
+def with_size(shape: Sequence[int], at: int, size: int) -> tuple[int, ...]:
+    """A shape with another size in one place, counted from the front."""
+    return (*shape[:at], size, *shape[at + 1 :])
+
+
 @dataclass(frozen=True, slots=True)
 class Bands:
     """A direction cut as :class:`torch.distributed.tensor.Shard` cuts it: each rank has ``ceil(size / ranks)`` positions,

@@ -13,7 +13,7 @@ from .._maps.apply import over_positions
 from .._spec import call as _call
 from .._spec.channels import ChannelGraph
 from .._spec.tensors import autocast, check_tensors
-from ._bands import cut, overlap, spread
+from ._bands import cut, overlap, spread, with_size
 from ._exchange import travel
 from ._layout import Layout, Shape, nothing
 from ._overlap import Band, Convolution, overlapped
@@ -64,7 +64,7 @@ def convolve(module: Any, input: Tensor, *, layout: Layout) -> DTensor:
         if here.places is not None:
             rows = rows.index_select(dim, torch.tensor(here.places, device=rows.device))
         if 0 in rows.shape[-n:] or here.start == here.stop:  # all windows lie in the padding, or there are none
-            return nothing(_with(shape, dim, here.stop - here.start), rows, weight)
+            return nothing(with_size(shape, dim, here.stop - here.start), rows, weight)
         return maps.forward(rows, weight, here.pads)
 
     parts = overlap(*ends, layout.ranks, layout.rank) if call.mode is None else None
@@ -92,12 +92,12 @@ def transpose(module: Any, input: Tensor, output_size: Any = None, *, layout: La
     own, weight, bias = _fitting(name, x.to_local(), weight, bias)
     shape = (*x.shape[: -n - 1], call.in_channels, *call.input_size)
     if here.start == here.stop:
-        band = nothing(_with(shape, dim, 0), own, weight)
+        band = nothing(with_size(shape, dim, 0), own, weight)
     else:
         pads = (*call.pads[:at], here.crops, *call.pads[at + 1 :])
         band = functional.transpose_as(
             name, n, own, weight, None, call.stride, pads, 0, module.groups, call.dilation, _graph(module),
-            call.flip, _engine(module), _with(call.input_size, at, here.stop - here.start),
+            call.flip, _engine(module), with_size(call.input_size, at, here.stop - here.start),
         )  # fmt: skip
     band = travel(band, here.route, layout.group, dim)
     if bias is not None:
@@ -149,7 +149,3 @@ def _own(parameter: DTensor | None, dim: int | None, start: int, stop: int) -> A
         return whole
     turned = [(start + place) % tile for place in range(min(count, tile))]
     return whole.index_select(dim, torch.tensor(turned, dtype=torch.int64, device=whole.device))
-
-
-def _with(shape: Shape, at: int, size: int) -> Shape:
-    return (*shape[:at], size, *shape[at + 1 :])

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ._bands import Route
+from ._bands import Route, with_size
 
 
 @dataclass(slots=True)
@@ -78,12 +78,12 @@ class Flight:
             if piece.peer == rank:
                 self._got.append(staying.pop(0))
                 continue
-            self._got.append(rows.new_empty(self._shape(rows, piece.stop - piece.start)))
+            self._got.append(rows.new_empty(with_size(rows.shape, self.dim, piece.stop - piece.start)))
             ops.append(dist.P2POp(dist.irecv, _bytes(self._got[-1]), group=self.group, group_peer=piece.peer))
         for traffic in _counted:
             traffic.bytes += sum(message.numel() for message in self._sent)
             traffic.messages += len(self._sent)
-        self._empty = rows.new_empty(self._shape(rows, 0))
+        self._empty = rows.new_empty(with_size(rows.shape, self.dim, 0))
         self._works = dist.batch_isend_irecv(ops) if ops else []
 
     def arrive(self, onto: Tensor | None = None) -> Tensor:
@@ -94,13 +94,10 @@ class Flight:
         del self._works, self._got, self._sent, self._empty
         if not self.route.summed:
             return torch.cat(got, self.dim) if got else empty
-        result = empty.new_zeros(self._shape(empty, self.route.result)) if onto is None else onto
+        result = empty.new_zeros(with_size(empty.shape, self.dim, self.route.result)) if onto is None else onto
         for piece, part in zip(self.route.puts, got, strict=True):
             result.narrow(self.dim, piece.start, piece.stop - piece.start).add_(part)
         return result
-
-    def _shape(self, rows: Tensor, count: int) -> tuple[int, ...]:
-        return (*rows.shape[: self.dim], count, *rows.shape[self.dim + 1 :])
 
 
 class _Depart(torch.autograd.Function):

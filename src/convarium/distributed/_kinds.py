@@ -25,8 +25,8 @@ def flatten(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
     """Space ends here: every rank gets the whole."""
     if isinstance(input, DTensor):
         input = input.redistribute(placements=[Replicate()])
-    whole: Tensor = module._plain.forward(module, input)
-    return whole
+    flat: Tensor = module._plain.forward(module, input)
+    return flat
 
 
 def dropout(module: Any, input: Tensor, *, layout: Layout) -> Tensor:

@@ -12,6 +12,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 
 from ..nn import Layer
 from ._banded import is_banded, plain
+from ._bands import with_size
 from ._kinds import run_of
 from ._layout import Layout, everywhere
 
@@ -62,10 +63,10 @@ def _blank(buffer: Tensor, layout: Layout) -> Tensor:
 
 
 def _empty(like: Tensor, placement: Shard | Replicate, layout: Layout) -> DTensor:
-    shape = list(like.shape)
+    shape: tuple[int, ...] = like.shape
     if isinstance(placement, Shard):
         start, stop = layout.bands(shape[placement.dim])
-        shape[placement.dim] = stop - start
+        shape = with_size(shape, placement.dim, stop - start)
     own = torch.empty(shape, dtype=like.dtype, device=layout.mesh.device_type)
     return DTensor.from_local(own, layout.mesh, [placement], run_check=False, shape=like.shape, stride=like.stride())
 
@@ -89,7 +90,7 @@ def draw(module: nn.Module, layout: Layout, seed: int) -> None:
     values = {name: value for name, value in (module._parameters | module._buffers).items() if value is not None}
     own = {name: _local(value) for name, value in values.items()}
     cut = {name: dim for name in own if (dim := own_dim(module, name, layout)) is not None}
-    rows = {name: own[name].new_empty(_one_row(own[name], dim)) for name, dim in cut.items()}
+    rows = {name: own[name].new_empty(with_size(own[name].shape, dim, 1)) for name, dim in cut.items()}
     with _seeded(seed), _standing_in(module, own | rows):
         kind.reset_parameters(module)
     for name in module._buffers:
@@ -108,10 +109,6 @@ def draw(module: nn.Module, layout: Layout, seed: int) -> None:
 
 def _local(value: Tensor) -> Tensor:
     return value.to_local().detach() if isinstance(value, DTensor) else value
-
-
-def _one_row(tensor: Tensor, dim: int) -> list[int]:
-    return [*tensor.shape[:dim], 1, *tensor.shape[dim + 1 :]]
 
 
 @contextmanager

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Partial, Replicate
 
-from ._bands import cut
+from ._bands import cut, with_size
 from ._exchange import travel
-from ._layout import Layout, nothing
+from ._layout import Layout, everywhere, nothing
 
 _MAX: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVERAGE: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -69,7 +69,7 @@ def adaptive_average_pool(module: Any, input: Tensor, *, layout: Layout, n: int)
         )
     whole = x.redistribute(placements=[Replicate()])
     pooled: Tensor = module._plain.forward(module, whole.to_local())
-    return DTensor.from_local(pooled, layout.mesh, [Replicate()], run_check=False)
+    return everywhere(pooled, layout.mesh)
 
 
 def _pool(
@@ -83,12 +83,11 @@ def _pool(
     here = cut(*axis(module, n, at, x.shape[dim]), None, layout.ranks, layout.rank)
     rows = travel(x.to_local(), here.route, layout.group, dim)
     if here.start == here.stop:
-        sizes = (*output[:at], 0, *output[at + 1 :])
-        band = nothing((*x.shape[:-n], *sizes), rows)
+        band = nothing((*x.shape[:-n], *with_size(output, at, 0)), rows)
     else:
         if any(here.pads):
             rows = F.pad(rows, [0, 0] * (-layout.dim - 1) + list(here.pads), value=fill)
-        band = pool(rows, kernel, stride, (*padding[:at], 0, *padding[at + 1 :]))
+        band = pool(rows, kernel, stride, with_size(padding, at, 0))
     return layout.join(band, (*x.shape[:-n], *output))
 
 
