@@ -17,6 +17,7 @@ from ._bands import cut, overlap, spread, with_size
 from ._exchange import travel
 from ._layout import Layout, Shape, nothing
 from ._overlap import Band, Convolution, overlapped
+from ._tiles import taken
 
 
 def called(module: Any, input_size: Shape) -> _call.Call:
@@ -142,10 +143,4 @@ def _own(parameter: DTensor | None, dim: int | None, start: int, stop: int) -> A
     if any(isinstance(placement, Shard) for placement in parameter.placements):
         return parameter.to_local()
     whole = parameter.to_local(grad_placements=[Partial()])
-    if dim is None or dim >= whole.ndim:
-        return whole
-    tile, count = whole.shape[dim], stop - start
-    if start % tile == 0 and count >= tile:
-        return whole
-    turned = [(start + place) % tile for place in range(min(count, tile))]
-    return whole.index_select(dim, torch.tensor(turned, dtype=torch.int64, device=whole.device))
+    return taken(whole, dim if dim is None or dim < whole.ndim else None, start, stop - start)

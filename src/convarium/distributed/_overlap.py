@@ -17,10 +17,9 @@ from torch import Tensor
 
 from .. import functional, grad
 from .._spec.channels import ChannelGraph
-from ._bands import Overlap, Part
+from . import _tiles
+from ._bands import Ends, Overlap, Part
 from ._exchange import Flight
-
-Ends = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +77,7 @@ class Band:
         return tensor.narrow(self.dim, part.first, part.count)
 
     def kernels(self, weight: Tensor, part: Part) -> Tensor:
-        if self.tile is None:
-            return weight
-        places = self._places(weight, part)
-        return (
-            weight.narrow(self.tile, places, part.count)
-            if isinstance(places, int)
-            else weight.index_select(self.tile, places)
-        )
-
-    def add_kernels(self, gradient: Tensor, own: Tensor, part: Part) -> None:
-        if self.tile is None:
-            gradient.add_(own)
-        elif isinstance(places := self._places(gradient, part), int):
-            gradient.narrow(self.tile, places, part.count).add_(own)
-        else:
-            gradient.index_add_(self.tile, places, own)
-
-    def _places(self, weight: Tensor, part: Part) -> int | Tensor:
-        """Which kernels of the tile a part's outputs use: the first, where they lie side by side."""
-        assert self.tile is not None
-        period = weight.shape[self.tile]
-        if part.first % period + part.count <= period:
-            return part.first % period
-        return torch.arange(part.first, part.first + min(part.count, period), device=weight.device) % period
+        return _tiles.taken(weight, self.tile, part.first, part.count)
 
 
 class _Overlapped(torch.autograd.Function):
@@ -144,7 +120,7 @@ class _Overlapped(torch.autograd.Function):
             for edge in edges:
                 rows, of_edge = band.rows(halo.conj(), edge), band.outputs(gradient, edge)
                 part = maps.grad_weight(rows, band.kernels(weight, edge).shape, of_edge, edge.pads)
-                band.add_kernels(grad_weight, part, edge)
+                _tiles.add(grad_weight, part, band.tile, edge.first, edge.count)
         if grad_input is not None:
             if own.rows < input.shape[band.dim]:  # some rows are a neighbour's alone to read, or nobody's
                 read, grad_input = grad_input, torch.zeros_like(input)
