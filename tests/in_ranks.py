@@ -478,6 +478,9 @@ def refusals(mesh):
     )
     said(ValueError, "conv2d of a tensor in bands would miss", shard(Function(nn.functional.conv2d), mesh), image)
     said(TypeError, "conv2d: input must be a plain tensor, got a DTensor", shard(Function(cv.conv2d), mesh), image)
+    named = Function(lambda x, weight: nn.functional.conv2d(input=x, weight=weight))
+    said(ValueError, "conv2d of a tensor in bands would miss", shard(named, mesh), image)
+    said(ValueError, "conv2d of a tensor in bands would miss", shard(Function(nn.functional.conv2d), mesh), image[0])
     assert nn.functional.conv2d(image, torch.ones(1, 3, 3, 3)).shape == (1, 1, 6, 6)  # outside of it nothing is refused
     with torch.device("meta"):
         unfilled = nn.Sequential(cv.nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3))

@@ -65,20 +65,25 @@ class _Guard(TorchFunctionMode):
     """PyTorch convolves tensors in bands as if each were whole, and says nothing."""
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        if function in _CONVOLUTIONS and any(_is_in_bands(each) for each in arguments):
+        keywords = keywords or {}
+        n = _CONVOLUTIONS.get(function)
+        if n is not None and any(_is_in_bands(each, n) for each in (*arguments, *keywords.values())):
             raise ValueError(
                 f"{CALL}: {function.__name__} of a tensor in bands would miss its neighbours' rows; make it a layer of torch.nn "
                 f"or convarium.nn with their own forward (parametrize its weight), or gather the tensor first: .full_tensor()"
             )
-        return function(*arguments, **(keywords or {}))
+        return function(*arguments, **keywords)
 
 
-_CONVOLUTIONS = {getattr(torch, f"conv{kind}{n}d") for kind in ("", "_transpose") for n in (1, 2, 3)}
+_CONVOLUTIONS = {getattr(torch, f"conv{kind}{n}d"): n for kind in ("", "_transpose") for n in (1, 2, 3)}
 _guard = _Guard()
 
 
-def _is_in_bands(value: Any) -> bool:
-    return isinstance(value, DTensor) and any(isinstance(each, Shard) and each.dim > 1 for each in value.placements)
+def _is_in_bands(value: Any, n: int) -> bool:
+    """Whether one of the last ``n`` dimensions is cut."""
+    return isinstance(value, DTensor) and any(
+        isinstance(each, Shard) and each.dim >= value.ndim - n for each in value.placements
+    )
 
 
 def leave(module: nn.Module, arguments: Any, output: Any) -> None:
