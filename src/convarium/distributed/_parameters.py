@@ -13,14 +13,14 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from ..nn import Layer
 from ._banded import is_banded, plain
 from ._bands import with_size
-from ._kinds import run_of
+from ._kinds import kind_of
 from ._layout import Layout, everywhere
 
 
 def is_by_position(module: nn.Module, name: str) -> bool:
     """Whether a parameter has an entry for each position: a local layer's weight and untied bias."""
     if not (
-        isinstance(module, Layer) and getattr(module, "input_size", None) and (is_banded(module) or run_of(module))
+        isinstance(module, Layer) and getattr(module, "input_size", None) and (is_banded(module) or kind_of(module))
     ):
         return False
     parameter = module._parameters.get(name)
@@ -77,7 +77,7 @@ def _sum(parameter: Tensor) -> None:
     assert isinstance(parameter, DTensor)
     assert isinstance(gradient, DTensor)
     if gradient.placements != parameter.placements:
-        parameter.grad = gradient.redistribute(placements=parameter.placements, async_op=True)
+        parameter.grad = gradient.redistribute(placements=parameter.placements)
 
 
 def draw(module: nn.Module, layout: Layout, seed: int) -> None:
