@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ._kinds import Run, run_of
+from ._kinds import Run, kind_of
 from ._layout import Layout
 
 
@@ -31,11 +31,11 @@ def _class(kind: Any) -> Any:
 
 def cut_in_bands(module: nn.Module, layout: Layout) -> None:
     """Make a module run in bands, if its kind can."""
-    if (run := run_of(module)) is not None:
-        kind: Any = type(module)
-        module.__class__ = _class(kind)
+    if (kind := kind_of(module)) is not None:
+        before: Any = type(module)
+        module.__class__ = _class(before)
         object.__setattr__(module, "_layout", layout)
-        object.__setattr__(module, "_run", run)
+        object.__setattr__(module, "_run", kind.run)
 
 
 def is_banded(module: nn.Module) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -73,6 +73,14 @@ class Route:
     def sent(self, rank: int) -> int:
         """The rows that leave a rank."""
         return sum(piece.stop - piece.start for piece in self.takes if piece.peer != rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a layer takes: how rows travel from and to a rank, and the operations of one map on all ranks together."""
+
+    route: Callable[[int], Route]
+    operations: int = 0
 
 
 def fetching(needs: Sequence[Sequence[Ends]], bands: Bands, rank: int) -> Route:

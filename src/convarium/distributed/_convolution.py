@@ -13,7 +13,7 @@ from .._maps.apply import over_positions
 from .._spec import call as _call
 from .._spec.channels import ChannelGraph
 from .._spec.tensors import autocast, check_tensors
-from ._bands import cut, overlap, spread, with_size
+from ._bands import Work, cut, overlap, spread, with_size
 from ._exchange import travel
 from ._layout import Layout, Shape, nothing
 from ._overlap import Band, Convolution, overlapped
@@ -40,6 +40,25 @@ def called_transposed(module: Any, input_size: Shape, output_size: Any = None) -
 def axis(call: _call.Call, at: int, sizes: tuple[int, int]) -> tuple[int, int, int, int, int]:
     """A direction as :func:`cut` and :func:`spread` take it, from the sizes before and behind the layer."""
     return *sizes, call.dilation[at] * (call.kernel_size[at] - 1) + 1, call.stride[at], call.pads[at][0]
+
+
+def work(module: Any, input: Tensor, output: Tensor, dim: int, ranks: int) -> Work:
+    """What it takes; of tensors without numbers."""
+    call = called(module, input.shape)
+    ends = axis(call, len(call.stride) + dim, (input.shape[dim], output.shape[dim]))
+    return Work(lambda rank: cut(*ends, call.mode, ranks, rank).route, _operations(call, input))
+
+
+def work_transposed(module: Any, input: Tensor, output: Tensor, dim: int, ranks: int) -> Work:
+    n = len(module.kernel_size)
+    call = called_transposed(module, input.shape, output.shape[-n:])
+    ends = axis(call, n + dim, (input.shape[dim], output.shape[dim]))
+    return Work(lambda rank: spread(*ends, ranks, rank).route, _operations(call, input))
+
+
+def _operations(call: _call.Call, input: Tensor) -> int:
+    batch = input.shape[0] if input.ndim == len(call.stride) + 2 else 1
+    return call.problem(batch, input.dtype, "cpu").flops
 
 
 def convolve(module: Any, input: Tensor, *, layout: Layout) -> DTensor:

@@ -4,6 +4,7 @@ PyTorch can do it and refused where it cannot: position by position in bands, el
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from .._spec.arguments import whole
 from ..nn import Layer
 from ..nn._layer import Transposed
 from . import _convolution, _normalisation, _pooling
+from ._bands import Work
 from ._layout import Layout
 
 Run = Callable[..., Tensor]
@@ -45,24 +47,33 @@ def dropout(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
     )
 
 
-_TABLE: dict[type | tuple[type, ...], Run] = {
-    (Transposed, _ConvTransposeNd): _convolution.transpose,
-    (Layer, _ConvNd): _convolution.convolve,
-    (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d): _normalisation.batch_norm,
-    nn.Flatten: flatten,
-    (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d): dropout,
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Modules that run in bands alike: how they run, and what that takes where rows travel for it."""
+
+    run: Run
+    work: Callable[..., Work] | None = None
+
+
+_TABLE: dict[type | tuple[type, ...], Kind] = {
+    (Transposed, _ConvTransposeNd): Kind(_convolution.transpose, _convolution.work_transposed),
+    (Layer, _ConvNd): Kind(_convolution.convolve, _convolution.work),
+    (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d): Kind(_normalisation.batch_norm),
+    nn.Flatten: Kind(flatten),
+    (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d): Kind(dropout),
 }
 for _n in (1, 2, 3):
-    _TABLE[getattr(nn, f"MaxPool{_n}d")] = partial(_pooling.max_pool, n=_n)
-    _TABLE[getattr(nn, f"AvgPool{_n}d")] = partial(_pooling.average_pool, n=_n)
-    _TABLE[getattr(nn, f"AdaptiveAvgPool{_n}d")] = partial(_pooling.adaptive_average_pool, n=_n)
+    _work = partial(_pooling.work, n=_n)
+    _TABLE[getattr(nn, f"MaxPool{_n}d")] = Kind(partial(_pooling.max_pool, n=_n), _work)
+    _TABLE[getattr(nn, f"AvgPool{_n}d")] = Kind(partial(_pooling.average_pool, n=_n), _work)
+    _TABLE[getattr(nn, f"AdaptiveAvgPool{_n}d")] = Kind(partial(_pooling.adaptive_average_pool, n=_n))
 
 
-def run_of(module: nn.Module) -> Run | None:
+def kind_of(module: nn.Module) -> Kind | None:
     """How this module runs in bands; None where it runs as it is, as does a subclass with a forward of its own."""
-    for kinds, run in _TABLE.items():
-        if isinstance(module, kinds):
-            return run if all(map(_is_ours, _definers(type(module)))) else None
+    for classes, kind in _TABLE.items():
+        if isinstance(module, classes):
+            return kind if all(map(_is_ours, _definers(type(module)))) else None
     return None
 
 

@@ -11,12 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Partial, Replicate
 
-from ._bands import cut, with_size
+from ._bands import Work, cut, with_size
 from ._exchange import travel
 from ._layout import Layout, everywhere, nothing
 
 _MAX: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVERAGE: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+def work(module: Any, input: Tensor, output: Tensor, dim: int, ranks: int, *, n: int) -> Work:
+    """What it takes, beside comparing or adding."""
+    ends = axis(module, n, n + dim, input.shape[dim])
+    return Work(lambda rank: cut(*ends, None, ranks, rank).route)
 
 
 def max_pool(module: Any, input: Tensor, *, layout: Layout, n: int) -> DTensor:

@@ -14,9 +14,8 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from .._spec.arguments import shape as whole_shape
 from .._spec.arguments import whole
 from ..nn._layer import Transposed
-from . import _convolution, _pooling
-from ._bands import Bands, Route, cut, spread
-from ._kinds import direction, run_of
+from ._bands import Bands, Work
+from ._kinds import direction, kind_of
 from ._parameters import is_by_position
 
 CALL = "predict"
@@ -123,9 +122,9 @@ def predict(module: nn.Module, input_size: Sequence[int], ranks: int, dim: int =
     size, ranks = whole_shape(CALL, "input_size", input_size), whole(CALL, "ranks", ranks, 1)
     found: list[LayerCost] = []
     hooks = [
-        each.register_forward_hook(partial(_note, found, name, ranks, counted))
+        each.register_forward_hook(partial(_note, found, kind.work, name, ranks, counted))
         for name, each in module.named_modules()
-        if run_of(each) is not None
+        if (kind := kind_of(each)) is not None and kind.work is not None
     ]
     values = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     meta = {
@@ -145,15 +144,20 @@ def predict(module: nn.Module, input_size: Sequence[int], ranks: int, dim: int =
 
 
 def _note(
-    found: list[LayerCost], name: str, ranks: int, dim: int, module: Any, inputs: tuple[Tensor, ...], output: Tensor
+    found: list[LayerCost],
+    work_of: Callable[..., Work],
+    name: str,
+    ranks: int,
+    dim: int,
+    module: Any,
+    inputs: tuple[Tensor, ...],
+    output: Tensor,
 ) -> None:
     if not isinstance(output, Tensor):
         raise ValueError(
             f"{CALL}: {name} ({type(module).__name__}) returns more than a tensor, which cannot be sharded"
         )
-    route, call = _route(module, inputs[0].shape, output.shape, dim, ranks)
-    if route is None:
-        return
+    work = work_of(module, inputs[0], output, dim, ranks)
     transposed = isinstance(module, Transposed | _ConvTransposeNd)
     travels, counted = (output, inputs[0]) if transposed else (inputs[0], output)  # what has kernels and does the work
     row = travels.numel() // travels.shape[dim] * travels.element_size()
@@ -163,9 +167,6 @@ def _note(
         return [stop - start for start, stop in map(Bands(ends, ranks).of, range(ranks))]
 
     size = counted.shape[dim]
-    batched = call is not None and inputs[0].ndim == len(call.stride) + 2
-    batch = inputs[0].shape[0] if batched else 1
-    operations = 0 if call is None else 3 * call.problem(batch, inputs[0].dtype, "cpu").flops
     again = name in {layer.name for layer in found}  # called twice: its parameters were counted
     bytes_ = {each: p.numel() * p.element_size() * (not again) for each, p in module.named_parameters(recurse=False)}
     own = sum(count for each, count in bytes_.items() if is_by_position(module, each))
@@ -173,32 +174,10 @@ def _note(
         name=name,
         kind=type(module).__name__,
         outputs=tuple(of_each(output.shape[dim])),
-        operations=tuple(operations * part // size for part in of_each(size)),
+        operations=tuple(3 * work.operations * part // size for part in of_each(size)),
         held=tuple(own // size * part for part in of_each(size)),
-        forward=tuple(row * route(rank).sent(rank) for rank in range(ranks)),
-        backward=tuple(row * route(rank).reverse.sent(rank) * learns for rank in range(ranks)),
+        forward=tuple(row * work.route(rank).sent(rank) for rank in range(ranks)),
+        backward=tuple(row * work.route(rank).reverse.sent(rank) * learns for rank in range(ranks)),
         shared=sum(bytes_.values()) - own,
     )
     found.append(cost)
-
-
-def _route(
-    module: Any, size: torch.Size, output: torch.Size, dim: int, ranks: int
-) -> tuple[Callable[[int], Route] | None, Any]:
-    """How rows travel for a rank, and the call of a convolution."""
-    run: Any = run_of(module)
-    if run is _convolution.convolve:
-        n = len(module.kernel_size)
-        call = _convolution.called(module, size)
-        ends = _convolution.axis(call, n + dim, (size[dim], output[dim]))
-        return lambda rank: cut(*ends, call.mode, ranks, rank).route, call
-    if run is _convolution.transpose:
-        n = len(module.kernel_size)
-        call = _convolution.called_transposed(module, size, output[-n:])
-        ends = _convolution.axis(call, n + dim, (size[dim], output[dim]))
-        return lambda rank: spread(*ends, ranks, rank).route, call
-    if getattr(run, "func", None) in (_pooling.max_pool, _pooling.average_pool):
-        n = run.keywords["n"]
-        ends = _pooling.axis(module, n, n + dim, size[dim])
-        return lambda rank: cut(*ends, None, ranks, rank).route, None
-    return None, None
