@@ -171,6 +171,9 @@ def team(parallel: str | None) -> Iterator[Alone]:
             )
         yield ALONE
         return
+    from ..distributed._leaving import leave_gently
+
+    leave_gently()
     store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     # torchrun's store still has the addresses of those that died

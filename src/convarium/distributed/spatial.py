@@ -15,6 +15,7 @@ from ._banded import cut_in_bands, is_banded
 from ._doors import CALL, Entrance, gather_output, leave
 from ._kinds import direction
 from ._layout import Layout
+from ._leaving import leave_gently
 from ._parameters import draw, place
 
 
@@ -84,6 +85,7 @@ def shard_spatially(module: nn.Module, device_mesh: DeviceMesh, dim: int = -2, *
             raise ValueError(f"{CALL}: {type(each).__name__} has no shape before its first input; call the module once")
     for each in modules:
         cut_in_bands(each, layout)
+    leave_gently()
     known: dict[Tensor, nn.Parameter] = {}
     unborn = [(number, each) for number, each in enumerate(modules) if place(each, layout, known)]
     seed = _agreed_seed(layout) if unborn else 0
