@@ -28,7 +28,7 @@ def torchrun(ranks, script, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 5])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
 def test_layers_in_bands_are_whole_ones(ranks):
     in_ranks(ranks, "layers", "pools_and_norms", "padded", "checkpointed")
 

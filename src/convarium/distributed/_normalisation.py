@@ -17,7 +17,7 @@ def batch_norm(module: Any, input: Tensor, *, layout: Layout) -> Tensor:
     """As :class:`torch.nn.BatchNorm2d` and its kin, of a tensor in bands."""
     x = layout.spread(input)
     count = math.prod(x.shape) // max(x.shape[1], 1)
-    return normalise(module, x, count, _summed, lambda values: everywhere(values, layout.mesh))
+    return normalise(module, x, count, _whole, lambda values: _known(values, layout))
 
 
 def normalise(
@@ -49,7 +49,8 @@ def normalise(
         centred = x - mean
     output = centred * torch.rsqrt(variance + module.eps)
     if module.affine:
-        output = output * module.weight.reshape(shape) + module.bias.reshape(shape)
+        weight, bias = (known(each.reshape(shape)) for each in (module.weight, module.bias))
+        output = output * weight + bias
     return output.to(dtype)
 
 
@@ -62,6 +63,11 @@ def _remember(module: Any, *moments: Tensor) -> None:
         running.lerp_(local.flatten().to(running.dtype), share)
 
 
-def _summed(partial: Tensor) -> Tensor:
-    assert isinstance(partial, DTensor)
-    return partial.redistribute(placements=[Replicate()])
+def _known(values: Tensor, layout: Layout) -> Tensor:
+    # the gradient of a parameter comes back whole, before its shape is undone: of one band PyTorch refuses that otherwise
+    return _whole(values) if isinstance(values, DTensor) else everywhere(values, layout.mesh)
+
+
+def _whole(values: Tensor) -> Tensor:
+    assert isinstance(values, DTensor)
+    return values.redistribute(placements=[Replicate()])
