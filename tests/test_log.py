@@ -1,6 +1,7 @@
 """What a run writes down as it goes."""
 
 import json
+import platform
 import sys
 
 import pytest
@@ -24,6 +25,10 @@ def test_a_line_an_epoch(tmp_path):
     assert [line["event"] for line in found] == ["began", *["epoch"] * 4, "result"]
     assert found[0] == {"time": found[0]["time"], "event": "began", "epochs": 4, "done": 0, "processes": 1}
     assert [(line["rate"], line["epoch"]) for line in found[1:5]] == [(0.1, 1), (0.1, 2), (0.3, 1), (0.3, 2)]
+    for line in found[1:5]:
+        (rank,) = line["ranks"]
+        assert 0 <= line["seconds_waiting"] <= line["seconds"]
+        assert rank["host"] == platform.node()
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["networks"][0]
     chosen = [line for line in found[1:5] if line["rate"] == metrics["rate"]]
     assert [line["validation_loss"] for line in chosen] == [epoch["validation_loss"] for epoch in metrics["history"]]
@@ -56,7 +61,8 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     shown = [(event.step, event.value) for event in board.Scalars("validation/loss")]
     told = [(line["epoch"], line["validation_loss"]) for line in lines(folder) if line.get("rate") == 0.3][:2]
     assert shown == [(step, pytest.approx(value)) for step, value in told]
-    assert set(board.Tags()["scalars"]) == {"training/loss", "validation/loss", "validation/accuracy", "seconds"}
+    names = {"training/loss", "validation/loss", "validation/accuracy", "seconds", "seconds/waiting"}
+    assert set(board.Tags()["scalars"]) == names
 
 
 def test_wrong_logs(tmp_path, monkeypatch, capsys):

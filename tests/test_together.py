@@ -1,8 +1,12 @@
 """``convarium train`` on several processes: to one process's losses, stopped, killed and gone on with."""
 
+import contextlib
 import csv
+import io
 import json
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -19,11 +23,11 @@ TINY = [
 ]  # fmt: skip
 
 
-def torchrun(ranks, *arguments, restarts=0):
+def torchrun(ranks, *arguments, restarts=0, stdout=subprocess.PIPE, environment=None):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     command = [*torchrun, f"--max-restarts={restarts}", "--monitor-interval=0.1", "-m", "convarium", *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def finished(process, code=0):
@@ -57,6 +61,32 @@ def test_several_reach_the_losses_of_one(alone, ranks, parallel, tmp_path):
         assert any(part["name"] == "communication" and part["forward"] > 0 for part in profile["parts"])
     for found, expected in zip(losses(folder), alone, strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a terminal of its own")
+def test_a_terminal_has_a_live_table_of_ranks(tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    options = [*TINY, "--epochs", "300", "--out", str(tmp_path / "run")]
+    process = torchrun(2, *options, stdout=theirs, environment={"TERM": "xterm", "COLUMNS": "100", "LINES": "40"})
+    os.close(theirs)
+    shown = b""
+    while rows(shown) < {0, 1}:
+        shown += os.read(ours, 65536)
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(OSError):  # the terminal goes when the last one leaves it
+        while os.read(ours, 65536):
+            pass
+    process.communicate(timeout=120)
+    os.close(ours)
+
+
+def rows(shown):
+    """Ranks that are said to be busy."""
+    text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode(errors="replace")
+    found = re.findall(rf"^ +(\d) +{re.escape(platform.node())} +(\d+) % +\d+\.\d % +[\d,]+ MiB", text, re.MULTILINE)
+    return {int(rank) for rank, busy in found if int(busy) > 0}
 
 
 def test_what_several_began_one_goes_on_with(alone, tmp_path):
@@ -122,3 +152,19 @@ def children(pid):
     """The workers that torchrun started."""
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(word) for word in file.read().split()]
+
+
+def test_of_many_ranks_the_busiest_are_shown():
+    from rich.console import Console
+
+    from convarium._cli.ranks import MOST, drawn
+    from convarium._train.ranks import Rank
+
+    ranks = [Rank(f"host-{n}", n % 40 / 100, 0.25, 2**30) for n in range(100)]
+    console = Console(width=80, file=io.StringIO())
+    console.print(drawn(ranks))
+    lines = console.file.getvalue().splitlines()
+    shown = [int(line.split()[0]) for line in lines if "host-" in line]
+    assert shown == sorted(sorted(range(100), key=lambda n: -(n % 40))[:MOST])
+    assert any(line.strip() == f"{100 - MOST} more, less busy" for line in lines)
+    assert all("25.0 %" in line and "1,024 MiB" in line for line in lines if "host-" in line)

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from .._train.compare import FAIRNESS, Watch
 from .._train.fit import Epoch
-from .._train.results import Key, Result, Row, rows, verdicts
+from .._train.ranks import Rank
+from .._train.results import Key, Result, Row, rows, verdicts, waiting
 from .._train.run_folder import RunFolder
 from .._train.tasks import TASKS
-from . import table
+from . import ranks, table
 
 
 class Display(Protocol):
@@ -43,6 +44,9 @@ class _Watch:
         pass
 
     def epoch(self, epoch: Epoch) -> None:
+        pass
+
+    def ranks(self, ranks: list[Rank]) -> None:
         pass
 
     def result(self, result: Result) -> None:
@@ -91,6 +95,7 @@ class Json:
             "complete": run.complete,
             "seconds": round(seconds, 3),
             "learning_rates": FAIRNESS,
+            "waiting_for_images": round(waiting(results), 4),
             "table": [dataclasses.asdict(row) for row in rows_],
             "verdicts": verdicts(rows_),
             "pictures": [name for name in pictures if name.endswith(".png")],
@@ -119,7 +124,7 @@ class Lines:
         print(table.plain(rows_))
         for line in remarks(run, rows_):
             print(line)
-        print(f"trained in {duration(seconds)}; weights, metrics and pictures are in {run.path}")
+        print(f"{trained(run, seconds)}; weights, metrics and pictures are in {run.path}")
         print(f"to look inside, open {run.path / 'look.html'} in a browser")
 
 
@@ -172,7 +177,7 @@ class Terminal:
         for line in remarks(run, rows_):
             print(textwrap.fill(line, min(120, self.console.width - 1), subsequent_indent="  "))
         print()
-        print(f"Trained in {duration(seconds)}. In {run.path}:")
+        print(f"{trained(run, seconds).capitalize()}. In {run.path}:")
         for name, what in contents(pictures):
             self.console.print(f"  [bold]{name:26}[/bold]{what}")
 
@@ -195,11 +200,22 @@ class _BarWatch(_Watch):
     def epoch(self, epoch: Epoch) -> None:
         self._progress.advance(self._task)
 
+    def ranks(self, ranks: list[Rank]) -> None:
+        self._progress.crew = ranks
+
 
 @contextlib.contextmanager
 def _bar(stderr: bool = False) -> Iterator[_BarWatch]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    class Bar(Progress):
+        crew: tuple[Rank, ...] | list[Rank] = ()
+
+        def get_renderables(self) -> Iterator[Any]:
+            yield self.make_tasks_table(self.tasks)
+            if len(self.crew) > 1:
+                yield ranks.drawn(self.crew)
 
     columns = (
         BarColumn(24, complete_style="#0072B2", finished_style="#0072B2"),
@@ -207,7 +223,7 @@ def _bar(stderr: bool = False) -> Iterator[_BarWatch]:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[what]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=stderr), transient=True) as progress:
+    with Bar(*columns, console=Console(stderr=stderr), transient=True) as progress:
         yield _BarWatch(progress)
 
 
@@ -261,6 +277,11 @@ def contents(pictures: list[str]) -> list[tuple[str, str]]:
         ("networks/", "weights (safetensors)"),
         ("config.json", "all settings: convarium train digits --config FILE repeats the run"),
     ]
+
+
+def trained(run: RunFolder, seconds: float) -> str:
+    """How long it took, and how much of the steps was waiting."""
+    return f"trained in {duration(seconds)}, {100 * waiting(run.results()):.1f} % of the steps waiting for images"
 
 
 def duration(seconds: float) -> str:

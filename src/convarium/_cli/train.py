@@ -23,6 +23,7 @@ from .sizes import refuse
 from .stopping import Stop, Stopped, stoppable
 
 if TYPE_CHECKING:
+    from .._train.fit import Fit
     from .._train.position import Position
     from .._train.profile import Profile
     from .._train.resume import Standing
@@ -74,13 +75,16 @@ def train(
         typer.Option(
             metavar="DATA",
             help="Where images come from: digits (scikit-learn's own), a folder with one sub-folder a class, an .npz with x "
-            f"and y, or MNIST's IDX files (their folder, or one image file).{_default(DEFAULTS.data)}",
+            "and y, a .npy of images, however large, with its labels.npy, or MNIST's IDX files (their folder, or one image file)."
+            f"{_default(DEFAULTS.data)}",
             rich_help_panel=IMAGES,
         ),
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The label file, when DATA is an IDX image file.", rich_help_panel=IMAGES),
+        typer.Option(
+            metavar="FILE", help="The label file, when DATA is an IDX image file or a .npy.", rich_help_panel=IMAGES
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -357,6 +361,7 @@ def _train(
     from .._train import compare, inside, pictures
     from .._train.log import logged
     from .._train.profile import profiles
+    from .._train.ranks import Ranks
     from .._train.saving import Saver
     from . import display
 
@@ -371,13 +376,16 @@ def _train(
             watch = stack.enter_context(show.watching())
             if ours.leads:
                 watch = stack.enter_context(logged(folder.path, watch, ours.size, seen.log))
+            ranks = Ranks(ours)
             with Saver(folder, config.checkpoint_every, config.keep, found.checkpoint, ours) as saver:
 
-                def between(position: Callable[[], Position], fresh: bool) -> None:
-                    if (number := ours.agreed(stop.number)[0]) != 0:
+                def between(position: Callable[[], Position], fit: Fit) -> None:
+                    number, they = ranks.meet(stop.number, fit)
+                    if number != 0:
                         saver.now(position)
                         raise Stopped(number)
-                    saver.step(position, fresh)
+                    watch.ranks(they)
+                    saver.step(position, fresh=fit.steps == 0)
 
                 compare.Compare(config, samples, folder, between, found.finished, found.at, ours).run(watch)
             seconds = time.perf_counter() - started

@@ -15,6 +15,7 @@ from .config import Config
 from .fit import Epoch, Fit, evaluate
 from .network import SmallNetwork, build
 from .position import Fitted, Position
+from .ranks import Rank
 from .results import Key, Result
 from .run_folder import RunFolder
 from .samples import Samples
@@ -33,14 +34,15 @@ class Watch(Protocol):
     def begin(self, epochs: int, done: int, networks: int) -> None: ...
     def network(self, key: Key, rate: float, trial: bool) -> None: ...
     def epoch(self, epoch: Epoch) -> None: ...
+    def ranks(self, ranks: list[Rank]) -> None: ...
     def result(self, result: Result) -> None: ...
 
 
 class Between(Protocol):
-    """Called between two steps, with a function that makes a copy of where the job stands, and whether it now begins to train
-    a network anew; what it raises ends the job."""
+    """Called between two steps, with a function that makes a copy of where the job stands, and the loop; what it raises ends
+    the job."""
 
-    def __call__(self, position: Callable[[], Position], fresh: bool) -> None: ...
+    def __call__(self, position: Callable[[], Position], fit: Fit) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Compare:
     config: Config
     samples: Samples
     folder: RunFolder
-    between: Between = lambda position, fresh: None
+    between: Between = lambda position, fit: None
     finished: Mapping[Key, Result] = field(default_factory=dict)
     at: Position | None = None
     team: Alone = ALONE
@@ -94,9 +96,7 @@ class Compare:
         )  # fmt: skip
         if self.at is not None and (self.at.key, self.at.rate) == (key, rate):
             self._restore(fit, self.at)
-        fit.run(
-            watch.epoch, lambda: self.between(lambda: Position(key, rate, trials, fit.state()), fresh=fit.steps == 0)
-        )
+        fit.run(watch.epoch, lambda: self.between(lambda: Position(key, rate, trials, fit.state()), fit))
         assert fit.best is not None
         return Fitted(rate, tuple(fit.history), fit.best, fit.best_state)
 
@@ -117,7 +117,7 @@ class Compare:
         result = Result(
             key.task, key.kind, key.seed, fitted.rate, rates, best.epoch, best.validation_accuracy, best.validation_loss,
             score.correct, score.count, score.loss,
-            cost.parameters(network), cost.multiply_adds(network, parts.test.images[:1]),
+            cost.parameters(network), cost.multiply_adds(network, parts.test.images[torch.tensor([0])]),
             statistics.median(epoch.seconds for epoch in fitted.history), fitted.history,
         )  # fmt: skip
         if self.team.leads:
@@ -153,7 +153,7 @@ def check(config: Config, samples: Samples) -> None:
         for kind in config.kinds:
             network = new_network(Key(task, kind, 0), config, samples.images.shape[1], samples.size, parts.train)
             try:
-                cost.multiply_adds(network, parts.train.images[:1])
+                cost.multiply_adds(network, parts.train.images[torch.tensor([0])])
             except ValueError as error:
                 height, width = parts.train.size
                 raise InputError(f"{kind}: does not fit images of {height} x {width}: {error}") from None

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.profiler import record_function
 
+from .images import Images, ahead, on_disk
 from .samples import Samples
 from .team import ALONE, Alone
 
@@ -30,6 +31,7 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     seconds: float
+    seconds_waiting: float  # of these, for images
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Fit:
     _drawn: Tensor = field(init=False)  # the generator's state from which this epoch's order follows
     _seen: int = 0  # images of this epoch that were trained on,
     _loss: Tensor = field(default_factory=lambda: torch.zeros(()))  # the sum of their losses,
-    _seconds: float = 0.0  # and how long that took
+    _seconds: float = 0.0  # how long that took,
+    _waiting: float = 0.0  # and how much of it was waiting for images
 
     def __post_init__(self) -> None:
         self._order = torch.Generator().manual_seed(self.seed)
@@ -99,13 +102,18 @@ class Fit:
         self._pass(between)
         score = evaluate(self.network, self.validation, self.team)
         loss = float(self.team.sum(self._loss)) / len(self.train)
-        epoch = Epoch(len(self.history) + 1, loss, score.loss, score.accuracy, self._seconds)
-        self._seen, self._loss, self._seconds = 0, torch.zeros(()), 0.0
+        epoch = Epoch(len(self.history) + 1, loss, score.loss, score.accuracy, self._seconds, self._waiting)
+        self._seen, self._loss, self._seconds, self._waiting = 0, torch.zeros(()), 0.0, 0.0
         self.history.append(epoch)
         if self.best is None or _quality(epoch) > _quality(self.best):
             self.best = epoch
             self.best_state = copy.deepcopy(self.team.whole(self.network.state_dict()))
         return epoch
+
+    @property
+    def seconds_waiting(self) -> float:
+        """How long this process has waited for images, in this epoch."""
+        return self._waiting
 
     @property
     def steps(self) -> int:
@@ -125,6 +133,7 @@ class Fit:
             "order": self._drawn,
             "seen": self._seen,
             "seconds": self._seconds,
+            "seconds_waiting": self._waiting,
             "history": [dataclasses.asdict(epoch) for epoch in self.history],
             "best": None if self.best is None else self.best.epoch,
             "best_state": self.best_state,
@@ -145,7 +154,7 @@ class Fit:
         self._schedule.load_state_dict(state["schedule"])
         self._order.set_state(state["order"])
         self._loss = state["loss"].clone() if self.team.leads else torch.zeros(())  # a sum over the processes
-        self._seen, self._seconds = state["seen"], state["seconds"]
+        self._seen, self._seconds, self._waiting = state["seen"], state["seconds"], state["seconds_waiting"]
         self.history[:] = [Epoch(**epoch) for epoch in state["history"]]
         self.best = None if state["best"] is None else self.history[state["best"] - 1]
         self.best_state = state["best_state"]
@@ -156,17 +165,21 @@ class Fit:
         self.network.train()
         self._drawn = self._order.get_state()
         order = torch.randperm(len(self.train), generator=self._order)
-        for index in order[self._seen :].split(self.batch):
+        self.steps_on(order[self._seen :].split(self.batch), between)
+
+    def steps_on(self, batches: Sequence[Tensor], between: Callable[[], None] = lambda: None) -> None:
+        """A step of the optimiser on each batch of the training images' numbers."""
+        read = _read(self.train.images, map(self.team.share, batches))
+        for index in batches:
             between()
             start = time.perf_counter()
-            self.step(index)
+            with record_function("data"):
+                images = next(read)
+            self._waiting += time.perf_counter() - start
+            self._step(index, images, self.train.labels[self.team.share(index)])
             self._seconds += time.perf_counter() - start
 
-    def step(self, index: Tensor) -> None:
-        """One step of the optimiser, on the images of these numbers."""
-        with record_function("data"):
-            own = self.team.share(index)
-            images, labels = self.train.images[own], self.train.labels[own]
+    def _step(self, index: Tensor, images: Tensor, labels: Tensor) -> None:
         scores = self._spread(images)
         with record_function("loss"):
             loss = F.cross_entropy(scores, labels, reduction="sum")
@@ -183,19 +196,25 @@ def evaluate(network: nn.Module, samples: Samples, team: Alone = ALONE) -> Score
     """Count what a network gets right."""
     network.eval()
     correct, loss = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.float64)
-    for index in torch.arange(len(samples)).split(EVALUATION_BATCH):
-        own = team.share(index)
-        logits, labels = network(samples.images[own]), samples.labels[own]
+    own = [team.share(index) for index in torch.arange(len(samples)).split(EVALUATION_BATCH)]
+    for index, images in zip(own, _read(samples.images, own), strict=True):
+        logits, labels = network(images), samples.labels[index]
         correct += (logits.argmax(1) == labels).sum()
         loss += F.cross_entropy(logits, labels, reduction="sum")
     return Score(int(team.sum(correct)), len(samples), float(team.sum(loss)) / len(samples))
 
 
 @torch.no_grad()
-def predict(network: nn.Module, images: Tensor) -> Tensor:
+def predict(network: nn.Module, images: Images) -> Tensor:
     """Logits of many images, in batches that bound the memory."""
     network.eval()
-    return torch.cat([network(batch) for batch in images.split(EVALUATION_BATCH)])
+    batches = torch.arange(images.shape[0]).split(EVALUATION_BATCH)
+    return torch.cat([network(batch) for batch in _read(images, batches)])
+
+
+def _read(images: Images, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The images of each batch of numbers, ahead of time where they come from a disk."""
+    return ahead(images.__getitem__, batches) if on_disk(images) else map(images.__getitem__, batches)
 
 
 def one_cycle(step: int, steps: int, warm: float = 0.15) -> float:

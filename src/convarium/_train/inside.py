@@ -48,7 +48,8 @@ def images(run: RunFolder, task: str, wanted: list[str]) -> tuple[Tensor, Tensor
     places = [int(word) for word in numbers] or list(range(min(SHOWN, len(test))))
     if max(places) >= len(test):
         raise InputError(f"--image: the run has test images 0 to {len(test) - 1}, got {max(places)}")
-    return test.images[places], test.labels[places]
+    index = torch.tensor(places)
+    return test.images[index], test.labels[index]
 
 
 def view(run: RunFolder, results: list[Result], shown: Tensor, labels: Tensor | None) -> View:

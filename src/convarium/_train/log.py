@@ -1,8 +1,8 @@
 """A run's log: a JSON object a line, as it goes, and the same numbers for TensorBoard where they are asked for.
 
 Each line of ``log.jsonl`` has ``time`` (seconds since 1970) and ``event``: ``began`` and ``went on`` (with ``processes``),
-``epoch`` (with its network, rate and numbers) and ``result``. After a kill a run goes on from its last checkpoint, so an epoch
-may be there twice, with the same numbers.
+``epoch`` (with its network, rate and numbers, and what each process was doing at its end) and ``result``. After a kill a run goes
+on from its last checkpoint, so an epoch may be there twice, with the same numbers.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .._files.failures import InputError, extra, why
 from .compare import Watch
 from .fit import Epoch
+from .ranks import Rank
 from .results import Key, Result
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
@@ -29,6 +31,7 @@ class Log:
     def __init__(self, folder: Path, watch: Watch, processes: int, tensorboard: bool) -> None:
         self._folder, self._watch, self._processes = folder, watch, processes
         self._key, self._rate = Key("", "", 0), 0.0
+        self._ranks: list[Rank] = []
         self._board = extra("torch.utils.tensorboard").SummaryWriter if tensorboard else None
         self._writer: Any = None
         try:
@@ -50,12 +53,17 @@ class Log:
 
     def epoch(self, epoch: Epoch) -> None:
         numbers = {name: getattr(epoch, name) for name in Epoch.__slots__}
-        self._line("epoch", network=str(self._key), rate=self._rate, **numbers)
+        ranks = [asdict(rank) for rank in self._ranks]
+        self._line("epoch", network=str(self._key), rate=self._rate, **numbers, ranks=ranks)
         if self._writer is not None:
             for name, value in numbers.items():
                 if name != "epoch":
                     self._writer.add_scalar(name.replace("_", "/", 1), value, epoch.epoch)
         self._watch.epoch(epoch)
+
+    def ranks(self, ranks: list[Rank]) -> None:
+        self._ranks = ranks
+        self._watch.ranks(ranks)
 
     def result(self, result: Result) -> None:
         self._line("result", network=str(result.key), rate=result.rate, test_accuracy=result.test_accuracy)

@@ -84,12 +84,10 @@ def profile(name: str, fit: Fit, steps: int = STEPS) -> Profile:
     """Train a few steps and see; the network is not to be used for anything else."""
     index = torch.arange(len(fit.train))[: fit.batch]
     with _marked(fit.network):
-        for _ in range(WARM):
-            fit.step(index)
+        fit.steps_on([index] * WARM)
         with torch.profiler.profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
             begin = time.perf_counter()
-            for _ in range(steps):
-                fit.step(index)
+            fit.steps_on([index] * steps)
             seconds = (time.perf_counter() - begin) / steps
     return Profile(name, fit.team.size, seconds, tuple(_parts(profiler.events(), steps)))
 

@@ -133,6 +133,12 @@ def verdicts(table: Sequence[Row]) -> dict[str, str]:
     return found
 
 
+def waiting(results: Sequence[Result]) -> float:
+    """The share of all steps' time that went by waiting for images."""
+    epochs = [epoch for result in results for epoch in result.history]
+    return sum(epoch.seconds_waiting for epoch in epochs) / (sum(epoch.seconds for epoch in epochs) or 1.0)
+
+
 def to_csv(results: Sequence[Result]) -> str:
     """One line for each network and epoch, and what does not change from epoch to epoch on each of them."""
     columns = [field.name for field in dataclasses.fields(Result) if field.name not in ("history", "rates")]

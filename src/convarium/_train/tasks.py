@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from .geometry import reduction
+from .images import Images, Later, on_disk
 from .samples import Samples
 
 
@@ -30,6 +32,24 @@ def _as_they_are(samples: Samples, repeats: int, generator: torch.Generator) -> 
     return samples
 
 
+class _Pairs(Later):
+    """Two images beside each other, on a background."""
+
+    def __init__(
+        self, images: Images, left: Tensor, right: Tensor, places: tuple[int, int], width: int, background: float
+    ) -> None:
+        self._images, self._sides, self._background = images, tuple(zip((left, right), places, strict=True)), background
+        _, channels, height, _ = images.shape
+        self.shape, self.on_disk = (len(left), channels, height, width), on_disk(images)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        width = self._images.shape[3]
+        pairs = torch.full((len(index), *self.shape[1:]), self._background)
+        for numbers, place in self._sides:
+            pairs[..., place : place + width] = self._images[numbers[index]]
+        return pairs
+
+
 def _side_by_side(samples: Samples, repeats: int, generator: torch.Generator) -> Samples:
     """Each image ``repeats`` times on the left, another drawn at random on the right; the label is the left one's.
 
@@ -44,10 +64,7 @@ def _side_by_side(samples: Samples, repeats: int, generator: torch.Generator) ->
     margin = 2 * cell
     gap = 2 * cell + -width % cell
     second = margin + width + gap
-    background = samples.background
-    images = samples.images.new_full((len(left), samples.images.shape[1], height, second + width + margin), background)
-    images[..., margin : margin + width] = samples.images[left]
-    images[..., second : second + width] = samples.images[right]
+    images = _Pairs(samples.images, left, right, (margin, second), second + width + margin, samples.background)
     return Samples(images, samples.labels[left], samples.names, samples.origin)
 
 

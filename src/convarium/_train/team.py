@@ -46,6 +46,14 @@ class Alone:
         """The largest of each number that a process has."""
         return numbers
 
+    def told(self, *numbers: float) -> list[tuple[float, ...]]:
+        """The numbers of each process, in their order."""
+        return [numbers]
+
+    def gathered(self, value: T) -> list[T]:
+        """What each process has, in their order."""
+        return [value]
+
     def said(self, find: Callable[[], T]) -> T:
         """What the first process finds; the others do not look."""
         return find()
@@ -87,6 +95,18 @@ class Together(Alone):
         with record_function("communication"):
             dist.all_reduce(most, dist.ReduceOp.MAX)
         return tuple(most.tolist())
+
+    def told(self, *numbers: float) -> list[tuple[float, ...]]:
+        own = torch.tensor(numbers, dtype=torch.float64)
+        everybody = [torch.empty_like(own) for _ in range(self.size)]
+        with record_function("communication"):
+            dist.all_gather(everybody, own)
+        return [tuple(row.tolist()) for row in everybody]
+
+    def gathered(self, value: T) -> list[T]:
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
 
     def said(self, find: Callable[[], T]) -> T:
         values: list[Any] = [find() if self.leads else None]

@@ -5,6 +5,7 @@
 a folder with sub-folders     one sub-folder a class, named like the class, with images inside
 a folder with IDX files       MNIST's: ``train-images-idx3-ubyte`` and its labels, ``t10k-...`` as test set, ``.gz`` or not
 an IDX image file             its labels beside it, or given
+``.npy``                      images, however many: read as they are needed; their labels in another, beside it or given
 ``.npz``                      ``x`` and ``y`` (and ``names``), or ``x_train``, ``y_train``, ``x_test``, ``y_test``
 ============================  =====================================================================================
 """
@@ -12,13 +13,14 @@ an IDX image file             its labels beside it, or given
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import torch
+from torch import Tensor
 
 from ..._files.failures import InputError
-from ..samples import Samples, check_classes
-from . import arrays, digits, folder, idx
+from ..samples import Samples, check_classes, recolour
+from . import arrays, digits, folder, idx, npy
 
 DIGITS = "digits"
 
@@ -34,7 +36,7 @@ def load(
 
     Args:
         data: ``"digits"`` or a path.
-        labels: the label file, for an IDX image file only.
+        labels: the label file, for an IDX image file or a ``.npy`` only.
         size: bring every image to this height and width; None chooses (see ``samples.default_size``).
         colour: the number of channels to bring images to, 1 or 3; None chooses.
         skipping: told of each file of a folder that cannot be read, which is left out; None: such a file is an error.
@@ -44,7 +46,7 @@ def load(
     """
     path = Path(data).expanduser()
     if labels is not None and (data == DIGITS or path.is_dir() or path.suffix == ".npz"):
-        raise InputError(f"{data}: a label file belongs to an IDX image file only")
+        raise InputError(f"{data}: a label file belongs to an IDX image file or a .npy only")
     if data == DIGITS:
         samples = digits.read(size)
     elif path.is_dir():
@@ -53,20 +55,12 @@ def load(
         raise InputError(f"{data}: no such file or folder")
     elif path.suffix == ".npz":
         samples = arrays.read(path, size)
+    elif path.suffix == ".npy":
+        samples = npy.read(path, None if labels is None else Path(labels).expanduser(), size, colour)
     elif idx.looks_like(path):
         samples = idx.read_pair(path, None if labels is None else Path(labels).expanduser(), size)
     else:
-        raise InputError(f"{data}: not a folder of classes, an .npz or an IDX file")
-    if colour is not None and samples.images.shape[1] != colour:
-        samples = _recolour(samples, colour)
+        raise InputError(f"{data}: not a folder of classes, an .npz, a .npy or an IDX file")
+    if colour is not None and isinstance(samples.images, Tensor):
+        samples = replace(samples, images=recolour(samples.images, colour))
     return check_classes(samples)
-
-
-def _recolour(samples: Samples, colour: int) -> Samples:
-    """Grey to three equal channels, or three channels to their luminance as Pillow weighs it."""
-    if colour == 1:
-        weights = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
-        images = (samples.images * weights).sum(1, keepdim=True)
-    else:
-        images = samples.images.expand(-1, colour, -1, -1).contiguous()
-    return Samples(images, samples.labels, samples.names, samples.origin, samples.held_out)

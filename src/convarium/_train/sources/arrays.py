@@ -32,7 +32,7 @@ def read(path: Path, size: tuple[int, int] | None) -> Samples:
         if "x_test" in arrays:
             if x.shape[1:] != arrays["x_test"].shape[1:] or x.dtype != arrays["x_test"].dtype:
                 raise InputError(
-                    f"{path}: x_train is {_show(x)}, x_test is {_show(arrays['x_test'])}; they do not go together"
+                    f"{path}: x_train is {show(x)}, x_test is {show(arrays['x_test'])}; they do not go together"
                 )
             if len(y) != len(x):
                 raise InputError(f"{path}: {len(x):,} images in x_train, {len(y):,} labels in y_train")
@@ -42,15 +42,15 @@ def read(path: Path, size: tuple[int, int] | None) -> Samples:
             f"{path}: expected arrays x and y (or x_train, y_train), it has {', '.join(sorted(arrays)) or 'none'}"
         )
     if y.ndim != 1 or len(y) != len(x):
-        raise InputError(f"{path}: y must have one label for each of the {len(x):,} images of x, it is {_show(y)}")
+        raise InputError(f"{path}: y must have one label for each of the {len(x):,} images of x, it is {show(y)}")
     if len(x) == 0:
         raise InputError(f"{path}: there are no images")
-    images = _images(path, x)
-    labels, names = _labels(path, y, arrays.get("names"))
-    images = resize(images, size or default_size(*images.shape[2:]))
-    held_out = torch.arange(len(labels)) >= len(labels) - n_test if n_test else None
-    origin = f"{path}: {len(images):,} images" + (f", {n_test:,} of them its own test set" if n_test else "")
-    return Samples(images, labels, names, origin, held_out)
+    pixels = images(path, x)
+    numbers, names = labels(path, y, arrays.get("names"))
+    pixels = resize(pixels, size or default_size(*pixels.shape[2:]))
+    held_out = torch.arange(len(numbers)) >= len(numbers) - n_test if n_test else None
+    origin = f"{path}: {len(numbers):,} images" + (f", {n_test:,} of them its own test set" if n_test else "")
+    return Samples(pixels, numbers, names, origin, held_out)
 
 
 def _open(path: Path) -> dict[str, Array]:
@@ -74,25 +74,31 @@ def _open(path: Path) -> dict[str, Array]:
         raise why(path, error) from None
 
 
-def _images(path: Path, x: Array) -> Tensor:
+def expected(name: str) -> str:
+    return f"{name} must be (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W)"
+
+
+def images(path: Path, x: Array, name: str = "x") -> Tensor:
+    """An array of images as ``(N, C, H, W)``, float32 from 0 to 1; ``name`` is what a message calls it."""
     if x.ndim == 3:
         x = x[:, None]
     elif x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
         x = np.moveaxis(x, 3, 1)
     if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
-        raise InputError(f"{path}: x must be (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W), it is {_show(x)}")
+        raise InputError(f"{path}: {expected(name)}, it is {show(x)}")
     if x.dtype == np.uint8:
         return torch.from_numpy(np.ascontiguousarray(x)).float().div_(255)
     if x.dtype.kind not in "fiu":
-        raise InputError(f"{path}: x must hold bytes, or numbers from 0 to 1, it is {x.dtype.name}")
-    images = torch.from_numpy(np.ascontiguousarray(x).astype(np.float32))
-    low, high = float(images.min()), float(images.max())
+        raise InputError(f"{path}: {name} must hold bytes, or numbers from 0 to 1, it is {x.dtype.name}")
+    pixels = torch.from_numpy(np.ascontiguousarray(x).astype(np.float32))
+    low, high = float(pixels.min()), float(pixels.max())
     if not (low >= 0 and high <= 1):
-        raise InputError(f"{path}: x must hold bytes, or numbers from 0 to 1, it goes from {low:g} to {high:g}")
-    return images
+        raise InputError(f"{path}: {name} must hold bytes, or numbers from 0 to 1, it goes from {low:g} to {high:g}")
+    return pixels
 
 
-def _labels(path: Path, y: Array, given: Array | None) -> tuple[Tensor, tuple[str, ...]]:
+def labels(path: Path, y: Array, given: Array | None) -> tuple[Tensor, tuple[str, ...]]:
+    """An array of labels as numbers and the names of the classes, which may be given."""
     if y.dtype.kind == "U":
         if given is not None:
             raise InputError(f"{path}: labels that are texts are their own names; leave out the array names")
@@ -107,9 +113,10 @@ def _labels(path: Path, y: Array, given: Array | None) -> tuple[Tensor, tuple[st
     if given is None:
         return torch.from_numpy(whole), tuple(map(str, range(count)))
     if given.ndim != 1 or given.dtype.kind != "U" or len(given) < count:
-        raise InputError(f"{path}: names must be at least {count} texts, it is {_show(given)}")
+        raise InputError(f"{path}: names must be at least {count} texts, it is {show(given)}")
     return torch.from_numpy(whole), tuple(map(str, given))
 
 
-def _show(array: Array) -> str:
+def show(array: Array) -> str:
+    """Shape and type, for a message."""
     return f"{tuple(array.shape)} of {array.dtype.name}"

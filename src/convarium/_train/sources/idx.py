@@ -11,6 +11,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ def read_folder(path: Path, size: tuple[int, int] | None) -> Samples:
     held_out = None
     if any(is_test) and not all(is_test):
         held_out = torch.cat([torch.full((len(part),), test) for part, test in zip(parts, is_test, strict=True)])
-    images = torch.cat([part.images for part in parts])
+    images = torch.cat([cast(torch.Tensor, part.images) for part in parts])
     labels = torch.cat([part.labels for part in parts])
     names = tuple(map(str, range(int(labels.max()) + 1 if len(labels) else 0)))
     origin = f"{path}: {len(images):,} IDX images" + (
