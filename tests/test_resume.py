@@ -90,9 +90,9 @@ def stop_before(step, patch):
     made = []
     train, save = Fit.step, Saver.step
 
-    def stepping(fit, index):
+    def stepping(fit, index, *batch):
         made.append(len(index))
-        train(fit, index)
+        train(fit, index, *batch)
 
     def number(stop):
         return signal.SIGTERM if len(made) == step else 0
@@ -412,8 +412,8 @@ def test_a_full_disk_is_told_in_a_line_and_loses_nothing(whole, quick, tmp_path,
             made = stop_before(-1, patch)
             train = Fit.step
 
-            def filling(fit, index):
-                train(fit, index)
+            def filling(fit, index, *batch):
+                train(fit, index, *batch)
                 if len(made) == 30:
                     with contextlib.suppress(OSError), ballast.open("wb") as file:
                         while True:

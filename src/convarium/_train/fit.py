@@ -176,10 +176,10 @@ class Fit:
             with record_function("data"):
                 images = next(read)
             self._waiting += time.perf_counter() - start
-            self._step(index, images, self.train.labels[self.team.share(index)])
+            self.step(index, images, self.train.labels[self.team.share(index)])
             self._seconds += time.perf_counter() - start
 
-    def _step(self, index: Tensor, images: Tensor, labels: Tensor) -> None:
+    def step(self, index: Tensor, images: Tensor, labels: Tensor) -> None:
         scores = self._spread(images)
         with record_function("loss"):
             loss = F.cross_entropy(scores, labels, reduction="sum")

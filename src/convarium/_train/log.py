@@ -1,6 +1,6 @@
 """A run's log: a JSON object a line, as it goes, and the same numbers for TensorBoard where they are asked for.
 
-Each line of ``log.jsonl`` has ``time`` (seconds since 1970) and ``event``: ``began`` and ``went on`` (with ``processes``),
+Each line of ``log.jsonl`` has ``time`` (seconds since 1970) and ``event``: ``began`` or ``went on`` (with ``processes``),
 ``epoch`` (with its network, rate and numbers, and what each process was doing at its end) and ``result``. After a kill a run goes
 on from its last checkpoint, so an epoch may be there twice, with the same numbers.
 """
@@ -38,10 +38,10 @@ class Log:
             self._file = (folder / LOG).open("a+b")
         except OSError as error:
             raise why(folder / LOG, error) from None
-        _end_line(self._file)
+        self._begun = _end_line(self._file)
 
     def begin(self, epochs: int, done: int, networks: int) -> None:
-        self._line("went on" if done else "began", epochs=epochs, done=done, processes=self._processes)
+        self._line("went on" if self._begun else "began", epochs=epochs, done=done, processes=self._processes)
         self._watch.begin(epochs, done, networks)
 
     def network(self, key: Key, rate: float, trial: bool) -> None:
@@ -108,9 +108,11 @@ def check(to: str | None) -> None:
         extra("tensorboard")
 
 
-def _end_line(file: Any) -> None:
-    """A kill may have left half a line; the next one begins on its own."""
-    if file.seek(0, 2):
-        file.seek(-1, 2)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
+def _end_line(file: Any) -> bool:
+    """A kill may have left half a line; the next one begins on its own. Returns whether there is any."""
+    if file.seek(0, 2) == 0:
+        return False
+    file.seek(-1, 2)
+    if file.read(1) != b"\n":
+        file.write(b"\n")
+    return True
