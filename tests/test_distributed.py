@@ -142,7 +142,7 @@ def test_what_is_sent_is_what_is_awaited():
                     *([cut(*axis, mode, ranks, rank).route for rank in range(ranks)] for mode in modes),
                     [spread(output, size, extent, stride, before, ranks, rank).route for rank in range(ranks)],
                 ]
-                parts = [overlap(*axis, ranks, rank) for rank in range(ranks)]
+                parts = [overlap(*axis, 1, ranks, rank) for rank in range(ranks)]
                 assert all(parts) or not any(parts)
                 if all(parts):
                     every.append([each.route for each in parts])

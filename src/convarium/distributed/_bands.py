@@ -151,12 +151,15 @@ def _read(start: int, stop: int, size: int, extent: int, stride: int, before: in
 @dataclass(frozen=True, slots=True)
 class Part:
     """What some rows give to some outputs: to ``count`` of them from ``first`` on, counted in the band, from ``rows`` rows from
-    ``skip`` on, counted in the tensor that has them; ``pads`` stands for all other rows."""
+    ``skip`` on, counted in the tensor that has them, by ``taps`` taps of the kernel from ``tap`` on; ``pads`` stands for all
+    other rows that these read."""
 
     first: int
     count: int
     skip: int
     rows: int
+    tap: int
+    taps: int
     pads: Ends
 
 
@@ -171,8 +174,13 @@ class Overlap:
 
 
 @lru_cache(maxsize=4096)
-def overlap(size: int, output: int, extent: int, stride: int, before: int, ranks: int, rank: int) -> Overlap | None:
-    """As :func:`cut`, of zeros around. None on all ranks where there is one that reads no rows of its own: they go alike."""
+def overlap(
+    size: int, output: int, extent: int, stride: int, before: int, dilation: int, ranks: int, rank: int
+) -> Overlap | None:
+    """As :func:`cut`, of zeros around, with a tap in every ``dilation`` rows of a window.
+
+    None on all ranks where there is one that reads no rows of its own: they go alike.
+    """
     inputs = Bands(size, ranks)
     for each, reads in enumerate(_reads(size, output, extent, stride, before, None, ranks)):
         low, high = inputs.of(each)
@@ -183,29 +191,37 @@ def overlap(size: int, output: int, extent: int, stride: int, before: int, ranks
     mine = inputs.of(rank)
     low, high = max(start * stride - before, 0), min((stop - 1) * stride - before + extent, size)
 
-    def part(first: int, end: int, available: Ends, at: int) -> Part | None:
-        if first >= end:
+    def part(first: int, end: int, available: Ends, at: int, tap: int, last: int) -> Part | None:
+        if first >= end or tap > last:
             return None
-        reads = first * stride - before, (end - 1) * stride - before + extent
+        reads = first * stride - before + tap * dilation, (end - 1) * stride - before + last * dilation + 1
         from_, to = max(reads[0], available[0]), min(reads[1], available[1])
+        if from_ >= to:
+            return None
         pads = from_ - reads[0], reads[1] - to
-        return Part(first - start, end - first, at + from_ - available[0], to - from_, pads) if from_ < to else None
+        return Part(first - start, end - first, at + from_ - available[0], to - from_, tap, last - tap + 1, pads)
 
-    own = part(start, stop, mine, 0)
+    def edge(first: int, end: int, available: Ends, at: int) -> Part | None:
+        """With no taps but those that some of these outputs' windows have on the rows."""
+        nearest, farthest = available[0] - (end - 1) * stride + before, available[1] - 1 - first * stride + before
+        return part(first, end, available, at, max(-(-nearest // dilation), 0), min(farthest // dilation, all_taps - 1))
+
+    all_taps = (extent - 1) // dilation + 1
+    own = part(start, stop, mine, 0, 0, all_taps - 1)
     assert own is not None
     last_above = -(-(mine[0] + before) // stride)  # outputs before it read rows before the band
     first_below = (mine[1] + before - extent) // stride + 1  # outputs from it on read rows after it
     above = max(mine[0] - low, 0)
     edges = (
-        part(start, min(max(last_above, start), stop), (low, mine[0]), 0),
-        part(max(min(first_below, stop), start), stop, (mine[1], high), above),
+        edge(start, min(max(last_above, start), stop), (low, mine[0]), 0),
+        edge(max(min(first_below, stop), start), stop, (mine[1], high), above),
     )
     away = [piece for piece in whole.route.puts if piece.peer != rank]
     ends = list(accumulate((piece.stop - piece.start for piece in away), initial=0))
     puts = tuple(Piece(piece.peer, *ends[k : k + 2]) for k, piece in enumerate(away))
     takes = tuple(piece for piece in whole.route.takes if piece.peer != rank)
     route = Route(takes, puts, whole.route.source, ends[-1], summed=False)
-    return Overlap(own, tuple(edge for edge in edges if edge is not None), route)
+    return Overlap(own, tuple(part for part in edges if part is not None), route)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,11 +87,11 @@ def convolve(module: Any, input: Tensor, *, layout: Layout) -> DTensor:
             return nothing(with_size(shape, dim, here.stop - here.start), rows, weight)
         return maps.forward(rows, weight, here.pads)
 
-    parts = overlap(*ends, layout.ranks, layout.rank) if call.mode is None else None
+    parts = overlap(*ends, call.dilation[at], layout.ranks, layout.rank) if call.mode is None else None
     band = (
         joined(own, weight)
         if parts is None
-        else overlapped(own, weight, Band(maps, parts, joined, layout.group, dim, tile))
+        else overlapped(own, weight, Band(maps, parts, joined, layout.group, dim, tile, at - n))
     )
     if bias is not None:
         band = band + over_positions(bias, tuple(band.shape[-n:])).to(band.dtype)

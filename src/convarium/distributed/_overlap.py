@@ -68,7 +68,8 @@ class Band:
     joined: Callable[[Tensor, Tensor], Tensor]
     group: dist.ProcessGroup
     dim: int  # of rows, in input and output
-    tile: int | None  # the dimension of the weight in which kernels take turns over them
+    tile: int | None  # the dimension of the weight in which kernels take turns over them,
+    taps: int  # and that of a kernel's taps over them
 
     def rows(self, tensor: Tensor, part: Part) -> Tensor:
         return tensor.narrow(self.dim, part.skip, part.rows)
@@ -77,7 +78,15 @@ class Band:
         return tensor.narrow(self.dim, part.first, part.count)
 
     def kernels(self, weight: Tensor, part: Part) -> Tensor:
-        return _tiles.taken(weight, self.tile, part.first, part.count)
+        return _tiles.taken(self._tapped(weight, part), self.tile, part.first, part.count)
+
+    def add(self, weight: Tensor, kernels: Tensor, part: Part) -> None:
+        """Add to what :meth:`kernels` takes."""
+        _tiles.add(self._tapped(weight, part), kernels, self.tile, part.first, part.count)
+
+    def _tapped(self, weight: Tensor, part: Part) -> Tensor:
+        every = weight.shape[self.taps]
+        return weight.narrow(self.taps, every - part.tap - part.taps if self.convolution.flip else part.tap, part.taps)
 
 
 class _Overlapped(torch.autograd.Function):
@@ -120,7 +129,7 @@ class _Overlapped(torch.autograd.Function):
             for edge in edges:
                 rows, of_edge = band.rows(halo.conj(), edge), band.outputs(gradient, edge)
                 part = maps.grad_weight(rows, band.kernels(weight, edge).shape, of_edge, edge.pads)
-                _tiles.add(grad_weight, part, band.tile, edge.first, edge.count)
+                band.add(grad_weight, part, edge)
         if grad_input is not None:
             if own.rows < input.shape[band.dim]:  # some rows are a neighbour's alone to read, or nobody's
                 read, grad_input = grad_input, torch.zeros_like(input)
