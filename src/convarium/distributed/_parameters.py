@@ -72,12 +72,25 @@ def _empty(like: Tensor, placement: Shard | Replicate, layout: Layout) -> DTenso
 
 
 def _sum(parameter: Tensor) -> None:
-    """A rank's gradient of what all ranks have is a part of it; the optimiser is to see the sum."""
+    """A rank's gradient of what all ranks have is a part of it; the optimiser is to see the sum, which is on its way while the
+    backward pass goes on: a rank that is late does not hold the others up at every parameter."""
     gradient = parameter.grad
     assert isinstance(parameter, DTensor)
     assert isinstance(gradient, DTensor)
-    if gradient.placements != parameter.placements:
+    if gradient.placements == parameter.placements:
+        return
+    if torch.is_grad_enabled():  # to be differentiated again
         parameter.grad = gradient.redistribute(placements=parameter.placements)
+        return
+    summed = gradient.redistribute(placements=parameter.placements, async_op=True)
+    parameter.grad = summed  # whoever looks at it before the end of the pass waits for it
+
+    def settle() -> None:
+        local = summed.to_local()
+        if parameter.grad is summed:
+            parameter.grad = DTensor.from_local(local, summed.device_mesh, summed.placements, run_check=False)
+
+    torch.autograd.Variable._execution_engine.queue_callback(settle)
 
 
 def draw(module: nn.Module, layout: Layout, seed: int) -> None:
