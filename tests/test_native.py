@@ -167,6 +167,30 @@ def test_what_is_held_besides_operands_and_results_is_bounded(map, graph, input,
     assert 0.1 < held <= allowed
 
 
+LARGE = [  # what is turned is more than a last cache, so they are cut in slabs, each along another direction
+    ((32, 16, 20, 90), (16, 20, 90, 16, 3, 3), {"padding": 1}),
+    ((32, 16, 90, 20), (16, 90, 20, 16, 3, 3), {"padding": (1, 2), "dilation": (1, 2)}),
+    ((32, 8, 61, 150), (16, 30, 75, 8, 3, 3), {"stride": 2, "padding": ((0, 1), (1, 1))}),
+    ((32, 16, 2000), (16, 2000, 16, 5), {"padding": 2}),
+    ((40, 8, 6, 9, 40), (8, 6, 9, 40, 8, 3, 3, 3), {"padding": 1}),
+    ((40, 8, 9, 9, 40), (8, 2, 1, 3, 8, 3, 3, 3), {"padding": 1}),
+]
+
+
+@missing
+@pytest.mark.parametrize(("input", "weight", "options"), LARGE)
+def test_large_problems_are_cut_in_slabs(input, weight, options):
+    n = len(input) - 2
+    x, w = torch.randn(input), torch.randn(weight) / 10
+    y = getattr(cv, f"conv{n}d")(x, w, engine="native", **options)
+    gradient = torch.randn_like(y)
+    torch.testing.assert_close(y, getattr(cv, f"conv{n}d")(x, w, engine="matmul", **options), rtol=1e-4, atol=1e-4)
+    for map, given in (("input", (x.shape, w)), ("weight", (x, w.shape))):
+        of = getattr(cv.grad, f"conv{n}d_{map}")
+        pair = [of(*given, gradient, engine=engine, **options) for engine in ("native", "matmul")]
+        torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-4)
+
+
 @missing
 def test_offsets_past_32_bits():
     """Tensors that span tens of gigabytes of addresses, of which little is ever touched."""
@@ -285,6 +309,23 @@ print(stats["limit"], stats["cached"], stats["fresh"])
     assert (limit, fresh) == (str(2**26), "1")
     assert int(cached) >= 8_000_000
     assert "must be a number of bytes" in python(program, CONVARIUM_MEMORY_LIMIT="much").stderr
+
+
+@missing
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
+@pytest.mark.parametrize("gibibytes", [6, 40])
+def test_the_limit_on_what_is_kept_is_a_share_of_what_there_may_be(gibibytes):
+    """Where a process may have little, a cache of an eighth of a large machine would be the end of it."""
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_AS, ({gibibytes << 30}, resource.RLIM_INFINITY))
+import convarium as cv
+from convarium._native import memory
+print(cv.memory_stats()["limit"], memory._allowed())
+"""
+    limit, allowed = map(int, python(program, CONVARIUM_MEMORY_LIMIT="").stdout.split())
+    assert allowed <= gibibytes << 30
+    assert limit == max(2**30, allowed // 8)
 
 
 @missing

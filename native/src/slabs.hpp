@@ -22,7 +22,7 @@ class Slabs {
       : p_(p), map_(map), input_(input), output_(output) {
     const bool small = p.way & CV_IN_SLABS, half = p.dtype == CV_BFLOAT16 || p.dtype == CV_FLOAT16;
     const i64 bytes = p.dtype == CV_FLOAT64 ? 8 : 4, lanes = (p.batch + kLanes - 1) / kLanes * kLanes;
-    i64 inputs = p.in_channels, outputs = p.out_channels, windows = p.in_channels;
+    i64 inputs = p.in_channels * lanes * bytes, outputs = p.out_channels * lanes * bytes, windows = p.in_channels;
     for (int d = 0; d < 3; ++d) {
       inputs *= p.axes[d].size;
       outputs *= p.axes[d].output;
@@ -32,26 +32,25 @@ class Slabs {
     const i64 share =
         windows * p.batch * bytes / (half ? 24 : 12);  // of all windows: a tenth, what threads hold for themselves included
     const i64 most = small ? 1 : share > kMost ? share : kMost, near = small ? 1 : kNear;
-    const i64 whole = (inputs + outputs) * lanes * bytes;
-    if (whole <= near || p.batch == 0) return;
+    i64 held = inputs + outputs;  // by one slab
+    if (held <= near || p.batch == 0) return;
+    // The outermost direction of which a few positions fit, for what lies side by side to stay so; else the longest.
+    for (int d = 0; d < 3 && !small; ++d)
+      if (const Cost cost = cost_of(d, inputs, outputs, small); written(d) > cost.least && cost.of(cost.least) <= most) {
+        axis_ = d;
+        break;
+      }
     const cv_axis& axis = p.axes[axis_];
-    const bool back = map == CV_GRAD_INPUT, apart = axis.tile == axis.output;
+    const bool apart = axis.tile == axis.output;
     const bool rounds_twice = map == CV_GRAD_WEIGHT && half;  // where slabs add to the same weights, which halves must not
-    i64 held = whole;                                         // by one slab
     if (!(rounds_twice && !apart)) {
-      const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
-      const i64 input = inputs / axis.size * lanes * bytes, output = outputs / axis.output * lanes * bytes;
-      // a slab of n positions holds n * each + overlap bytes
-      const i64 each = back ? input + output / axis.stride : axis.stride * input + output;
-      const i64 overlap = back ? (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output : (reach - axis.stride) * input;
-      const i64 least = small ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
-      step_ = (near - overlap) / (each ? each : 1);
-      if (step_ < least) step_ = least;
-      if (!apart && !back) step_ = step_ < axis.tile ? axis.tile : step_ / axis.tile * axis.tile;
+      const Cost cost = cost_of(axis_, inputs, outputs, small);
+      step_ = (near - cost.overlap) / (cost.each ? cost.each : 1) / cost.turns * cost.turns;
+      if (step_ < cost.least) step_ = cost.least;
       if (step_ > written(axis_)) step_ = written(axis_);
-      const i64 slabs = (written(axis_) + step_ - 1) / step_, turns = apart || back ? 1 : axis.tile;
-      step_ = ((written(axis_) + slabs - 1) / slabs + turns - 1) / turns * turns;  // none much smaller than the others
-      held = step_ * each + overlap;
+      const i64 slabs = (written(axis_) + step_ - 1) / step_;
+      step_ = ((written(axis_) + slabs - 1) / slabs + cost.turns - 1) / cost.turns * cost.turns;  // none much smaller than others
+      held = cost.of(step_);
     }
     if (held > most && !rounds_twice) {
       samples_ = p.batch * most / held / kLanes * kLanes;
@@ -83,6 +82,22 @@ class Slabs {
   static constexpr i64 kMost = 24 << 20;  // bytes that are always allowed: of 32 MiB, what threads and whole pages take is left
   static constexpr i64 kNear = 6 << 20;   // and that stay in the last cache from one slab to the next
   static constexpr i64 kLanes = 8, kSamples = 32;
+
+  // Of a slab of n positions: the bytes it holds, and how many at least and in which steps.
+  struct Cost {
+    i64 each, overlap, least, turns;
+    i64 of(i64 n) const { return n * each + overlap; }
+  };
+  Cost cost_of(int d, i64 inputs, i64 outputs, bool small) const {
+    const cv_axis& axis = p_.axes[d];
+    const bool back = map_ == CV_GRAD_INPUT, apart = axis.tile == axis.output;
+    const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
+    const i64 input = inputs / axis.size, output = outputs / axis.output, turns = apart || back ? 1 : axis.tile;
+    const i64 least = small ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
+    if (back)
+      return {input + output / axis.stride, (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output, least, turns};
+    return {axis.stride * input + output, (reach - axis.stride) * input, (least + turns - 1) / turns * turns, turns};
+  }
 
   i64 written(int d) const { return map_ == CV_GRAD_INPUT ? p_.axes[d].size : p_.axes[d].output; }
 
