@@ -31,7 +31,7 @@ import convarium as cv
 
 from .measure import interleaved
 
-BATCH, SIZE = (32, 32, 56, 56), 28
+BATCH, SIZE = (32, 32, 112, 112), 56
 GRID = (8, 8, 721, 1440)  # of the simulation: fields of the weather on a quarter of a degree
 OURS, THEIRS, INK = "#c2410c", "#6b7280", "#71717a"
 SIMULATED = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -100,7 +100,7 @@ class Ranks:
         speeds = f"{link.bandwidth / 1e9:.2f} GB/s, {1e6 * link.latency:.0f} µs a message"
         where = f"{GRID[2]}x{GRID[3]} (7.2 GB of weights), batch {GRID[0]}"
         lines = [
-            "A network in bands: LocalConv2d 32->64, 64->64 (stride 2), 64->64, Conv2d 64->64, 3x3 on 56x56 and 28x28, Adam",
+            "A network in bands: LocalConv2d 32->64, 64->64 (stride 2), 64->64, Conv2d 64->64, 3x3 on 112x112 and 56x56, Adam",
             *(
                 "  " + "".join(f"{cell:>16}" if k == 0 else f"{cell:>11}" for k, cell in enumerate(row))
                 for row in (head, *rows)

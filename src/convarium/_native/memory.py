@@ -6,6 +6,7 @@ than what a convolution computes into it. So results of the core come from a poo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
@@ -23,6 +24,8 @@ _CODES = {  # as dlpack.h numbers them
     torch.float32: (2, 32), torch.float64: (2, 64), torch.float16: (2, 16), torch.bfloat16: (4, 16),
     torch.complex64: (5, 64), torch.complex128: (5, 128),
 }  # fmt: skip
+
+_CONTAINERS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 _capsule = ctypes.pythonapi.PyCapsule_New
 _capsule.restype = py_object
@@ -44,8 +47,8 @@ def memory_stats() -> dict[str, int]:
     """What the C++ core holds, in bytes: ``used`` by tensors and workspaces, ``cached`` for the next ones, the ``peak`` of what
     was used, the ``limit`` of what is cached; and how many blocks were ``taken``, of which the system gave ``fresh`` ones.
 
-    Empty where there is no core. ``CONVARIUM_MEMORY_LIMIT`` in the environment sets the limit (1 GiB unless it does; 0 keeps
-    nothing).
+    Empty where there is no core. ``CONVARIUM_MEMORY_LIMIT`` in the environment sets the limit; 0 keeps nothing. Without it, it is
+    an eighth of the memory that the process may have, and 1 GiB where that is less.
 
     Examples:
         >>> import convarium as cv
@@ -83,4 +86,26 @@ def _core() -> ctypes.CDLL | None:
         if not limit.isdecimal() or int(limit) >= 2**63:
             raise ValueError(f"CONVARIUM_MEMORY_LIMIT must be a number of bytes, got {limit!r}")
         core.cv_memory_limit(int(limit))
+    else:
+        core.cv_memory_limit(max(2**30, _allowed() // 8))
     return core
+
+
+def _allowed() -> int:
+    """Bytes that the process may have: the machine's, its container's or its own limit, 0 where nobody says."""
+    found = [int(text) for text in map(_line, _CONTAINERS) if text.isdecimal()]
+    with contextlib.suppress(ImportError, AttributeError, ValueError, OSError):  # Windows has none of these
+        import resource
+
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+        found += [limit for limit in limits if limit != resource.RLIM_INFINITY]
+    return min(found, default=0)
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
