@@ -13,6 +13,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from convarium._cli import run
 from family import seeds
@@ -61,6 +62,15 @@ def test_several_reach_the_losses_of_one(alone, ranks, parallel, tmp_path):
         assert any(part["name"] == "communication" and part["forward"] > 0 for part in profile["parts"])
     for found, expected in zip(losses(folder), alone, strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two GPUs here")
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_gpus_reach_the_losses_of_one_process(alone, parallel, tmp_path):
+    folder = tmp_path / "run"
+    finished(torchrun(2, *TINY, "--out", str(folder), "--parallel", parallel, "--device", "cuda"))
+    for found, expected in zip(losses(folder), alone, strict=True):
+        assert found == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a terminal of its own")

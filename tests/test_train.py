@@ -181,6 +181,7 @@ REFUSED = {  # what is typed, and a word that the one line must have
     "more seeds than memory": (lambda tmp: ["train", "digits", "--seeds", str(10**11)], "from 1 to 1,000"),
     "more threads than a machine": (lambda tmp: ["train", "digits", "--threads", "100000"], "threads: expected"),
     "a batch of 10**20": (lambda tmp: ["train", "digits", "--batch", str(10**20)], "batch: expected"),
+    "an unknown device": (lambda tmp: ["train", "digits", "--device", "abacus"], "not one of cpu, cuda"),
     "half a size": (lambda tmp: ["train", "digits", "--size", "8"], "8x8"),
     "too few images": (lambda tmp: ["train", "digits", "--limit", "20"], "--limit"),
 }
@@ -191,6 +192,23 @@ def test_refused_in_one_line(name, tmp_path):
     typed, word = REFUSED[name]
     assert word in said(convarium(*typed(tmp_path), cwd=tmp_path))
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path):
+    assert "PyTorch finds no GPU" in said(convarium(*TINY, "--device", "cuda", cwd=tmp_path))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_trains_as_the_cpu_does(run, tmp_path):
+    folder = tmp_path / "run"
+    done = convarium(*TINY, "--device", "cuda", "--out", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    found, expected = (json.loads((path / "metrics.json").read_text())["networks"] for path in (folder, run))
+    for here, there in zip(found, expected, strict=True):
+        losses = [[epoch["training_loss"] for epoch in result["history"]] for result in (here, there)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_digits_beside_a_folder_digits_are_refused(tmp_path):

@@ -159,6 +159,14 @@ def train(
         int | None,
         typer.Option(metavar="N", help=f"Threads to compute with.{_default('all cores')}", rich_help_panel=TRAINING),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help=f"cpu, or cuda: under torchrun each process on a GPU of its own, with NCCL.{_default(DEFAULTS.device)}",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -245,7 +253,7 @@ def train(
     given = {
         "job": job, "data": options.unambiguous(data), "labels": labels, "limit": limit, "on_error": on_error,
         "tile": tile, "epochs": epochs,
-        "batch": batch, "threads": threads, "size": _numbers("--size", size, "x", int), "kinds": _names(kinds),
+        "batch": batch, "threads": threads, "device": device, "size": _numbers("--size", size, "x", int), "kinds": _names(kinds),
         "tasks": _names(tasks), "seeds": None if seeds is None else tuple(range(seeds)),
         "rates": _numbers("--rates", rates, ",", float), "checkpoint_every": checkpoint_every, "keep": keep,
     }  # fmt: skip
@@ -274,12 +282,14 @@ def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen:
     import torch
 
     from .._train import compare, prepare
+    from .._train.device import check_device
     from .._train.resume import Standing
     from .._train.run_folder import RunFolder, check_free
 
     path = ours.said(lambda: out or _free(config.job))
     if ours.leads:
         check_free(path, overwrite)
+    check_device(config.device)
     torch.set_num_threads(config.threads or ours.threads())
     config = config.replace(threads=torch.get_num_threads())
     samples = prepare.read(config, _warn if ours.leads else lambda line: None)
@@ -305,6 +315,7 @@ def _resume(path: Path, given: dict[str, Any], ours: Alone, seen: Seen) -> None:
     import torch
 
     from .._train import prepare
+    from .._train.device import check_device
     from .._train.resume import standing
     from .._train.run_folder import RunFolder
     from . import display
@@ -330,6 +341,7 @@ def _resume(path: Path, given: dict[str, Any], ours: Alone, seen: Seen) -> None:
         else:
             print(f"{path}: is complete, with all {len(folder.planned())} networks; there is nothing to go on with")
         return
+    check_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     samples = prepare.read(config, _warn if ours.leads else lambda line: None)

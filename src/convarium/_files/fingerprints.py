@@ -41,6 +41,6 @@ def parse(path: Path, data: bytes) -> dict[str, Any]:
     return values
 
 
-def to_json(value: Any) -> bytes:
-    """JSON, indented; NaN and infinities as JavaScript spells them."""
-    return (json.dumps(value, indent=2, allow_nan=True) + "\n").encode()
+def to_json(value: Any, indent: int | None = 2) -> bytes:
+    """JSON, indented for a reader or, several times as fast, in one line; NaN and infinities as JavaScript spells them."""
+    return (json.dumps(value, indent=indent, allow_nan=True) + "\n").encode()

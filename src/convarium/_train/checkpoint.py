@@ -50,7 +50,7 @@ def write(folder: Path, values: Mapping[str, Any], run: str, kept: Iterable[Path
     path = folder / f"{max((int(old.name) for old in _all(folder)), default=0) + 1:06d}"
     found: dict[str, Tensor] = {}
     state = {"format": FORMAT, "run": run, "values": _taken(values, "", found)}
-    files = {TENSORS: extra("safetensors.torch").save(found), STATE: to_json(state)}
+    files = {TENSORS: extra("safetensors.torch").save(found), STATE: to_json(state, indent=None)}
     marks = {"files": {name: fingerprint(data) for name, data in files.items()}}
     try:
         with atomic.folder(path) as part:

@@ -92,7 +92,7 @@ class Compare:
         torch.manual_seed(key.seed + self.team.rank)
         fit = Fit(
             self._network(key, parts), parts.train, parts.validation, rate, key.seed, self.config.epochs, self.config.batch,
-            self.team,
+            self.team, self.config.device,
         )  # fmt: skip
         if self.at is not None and (self.at.key, self.at.rate) == (key, rate):
             self._restore(fit, self.at)
@@ -112,12 +112,13 @@ class Compare:
     def _keep(self, key: Key, fitted: Fitted, rates: dict[str, float], parts: Split, watch: Watch) -> Result:
         network = self._network(key, parts)
         network.load_state_dict(fitted.state)
-        score = evaluate(network, parts.test, self.team)
+        operations = cost.multiply_adds(network, parts.test.images[torch.tensor([0])])
+        score = evaluate(network.to(self.config.device), parts.test, self.team)
         best = fitted.best
         result = Result(
             key.task, key.kind, key.seed, fitted.rate, rates, best.epoch, best.validation_accuracy, best.validation_loss,
             score.correct, score.count, score.loss,
-            cost.parameters(network), cost.multiply_adds(network, parts.test.images[torch.tensor([0])]),
+            cost.parameters(network), operations,
             statistics.median(epoch.seconds for epoch in fitted.history), fitted.history,
         )  # fmt: skip
         if self.team.leads:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from .._files.failures import InputError, why
+from .device import DEVICES
 from .kinds import KINDS
 from .tasks import TASKS
 
@@ -54,6 +55,7 @@ class Config:
         groups: interlaced groups of the channel-local middle layer.
         pairs: side-by-side images made of each image, in the task about place.
         threads: threads of torch; None leaves torch's own number.
+        device: ``"cpu"``, or ``"cuda"``, a GPU for each process.
         checkpoint_every: steps of the optimiser from one checkpoint to the next. No number depends on it, nor on
         keep: how many checkpoints are kept.
     """
@@ -78,6 +80,7 @@ class Config:
     groups: int = 4
     pairs: int = 2
     threads: int | None = None
+    device: str = "cpu"
     checkpoint_every: int = 200
     keep: int = 2
 
@@ -85,6 +88,7 @@ class Config:
         _check_types(self)
         _check_choice("job", [self.job], JOBS)
         _check_choice("on_error", [self.on_error], ON_ERROR)
+        _check_choice("device", [self.device], DEVICES)
         _check_choice("kinds", self.kinds, KINDS)
         _check_choice("tasks", self.tasks, TASKS)
         _check_list("seeds", self.seeds, least=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import time
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.profiler import record_function
+from torch.utils._pytree import tree_map_only
 
 from .images import Images, ahead, on_disk
 from .samples import Samples
@@ -66,6 +66,7 @@ class Fit:
     epochs: int
     batch: int
     team: Alone = ALONE
+    device: str = "cpu"
     history: list[Epoch] = field(default_factory=list)
     best: Epoch | None = None
     best_state: dict[str, Tensor] = field(default_factory=dict)
@@ -75,13 +76,15 @@ class Fit:
     _schedule: torch.optim.lr_scheduler.LambdaLR = field(init=False)
     _drawn: Tensor = field(init=False)  # the generator's state from which this epoch's order follows
     _seen: int = 0  # images of this epoch that were trained on,
-    _loss: Tensor = field(default_factory=lambda: torch.zeros(()))  # the sum of their losses,
+    _loss: Tensor = field(init=False)  # the sum of their losses,
     _seconds: float = 0.0  # how long that took,
     _waiting: float = 0.0  # and how much of it was waiting for images
 
     def __post_init__(self) -> None:
         self._order = torch.Generator().manual_seed(self.seed)
         self._drawn = self._order.get_state()
+        self.network.to(self.device)
+        self._loss = torch.zeros((), device=self.device)
         self._spread = self.team.spread(self.network)
         self._optimiser = torch.optim.Adam(self.network.parameters(), self.rate, fused=True)
         steps = self.epochs * math.ceil(len(self.train) / self.batch)
@@ -103,11 +106,11 @@ class Fit:
         score = evaluate(self.network, self.validation, self.team)
         loss = float(self.team.sum(self._loss)) / len(self.train)
         epoch = Epoch(len(self.history) + 1, loss, score.loss, score.accuracy, self._seconds, self._waiting)
-        self._seen, self._loss, self._seconds, self._waiting = 0, torch.zeros(()), 0.0, 0.0
+        self._seen, self._loss, self._seconds, self._waiting = 0, torch.zeros_like(self._loss), 0.0, 0.0
         self.history.append(epoch)
         if self.best is None or _quality(epoch) > _quality(self.best):
             self.best = epoch
-            self.best_state = copy.deepcopy(self.team.whole(self.network.state_dict()))
+            self.best_state = copied(self.team.whole(self.network.state_dict()))
         return epoch
 
     @property
@@ -129,7 +132,7 @@ class Fit:
             "schedule": self._schedule.state_dict(),
             "loss": self.team.sum(self._loss),
         }
-        return copy.deepcopy(self.team.whole(changing)) | {
+        return copied(self.team.whole(changing)) | {
             "order": self._drawn,
             "seen": self._seen,
             "seconds": self._seconds,
@@ -153,7 +156,7 @@ class Fit:
         self._optimiser.load_state_dict(optimiser | {"state": numbered})
         self._schedule.load_state_dict(state["schedule"])
         self._order.set_state(state["order"])
-        self._loss = state["loss"].clone() if self.team.leads else torch.zeros(())  # a sum over the processes
+        self._loss.copy_(state["loss"] if self.team.leads else torch.zeros(()))  # a sum over the processes
         self._seen, self._seconds, self._waiting = state["seen"], state["seconds"], state["seconds_waiting"]
         self.history[:] = [Epoch(**epoch) for epoch in state["history"]]
         self.best = None if state["best"] is None else self.history[state["best"] - 1]
@@ -180,6 +183,7 @@ class Fit:
             self._seconds += time.perf_counter() - start
 
     def step(self, index: Tensor, images: Tensor, labels: Tensor) -> None:
+        images, labels = images.to(self.device), labels.to(self.device)
         scores = self._spread(images)
         with record_function("loss"):
             loss = F.cross_entropy(scores, labels, reduction="sum")
@@ -195,10 +199,11 @@ class Fit:
 def evaluate(network: nn.Module, samples: Samples, team: Alone = ALONE) -> Score:
     """Count what a network gets right."""
     network.eval()
-    correct, loss = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.float64)
+    device = next(network.parameters()).device
+    correct, loss = (torch.zeros((), dtype=dtype, device=device) for dtype in (torch.int64, torch.float64))
     own = [team.share(index) for index in torch.arange(len(samples)).split(EVALUATION_BATCH)]
     for index, images in zip(own, _read(samples.images, own), strict=True):
-        logits, labels = network(images), samples.labels[index]
+        logits, labels = network(images.to(device)), samples.labels[index].to(device)
         correct += (logits.argmax(1) == labels).sum()
         loss += F.cross_entropy(logits, labels, reduction="sum")
     return Score(int(team.sum(correct)), len(samples), float(team.sum(loss)) / len(samples))
@@ -215,6 +220,12 @@ def predict(network: nn.Module, images: Images) -> Tensor:
 def _read(images: Images, batches: Iterable[Tensor]) -> Iterator[Tensor]:
     """The images of each batch of numbers, ahead of time where they come from a disk."""
     return ahead(images.__getitem__, batches) if on_disk(images) else map(images.__getitem__, batches)
+
+
+def copied(values: dict[str, Any]) -> dict[str, Any]:
+    """Nested values with copies of their tensors, on the CPU, from where they are written."""
+    found: dict[str, Any] = tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), values)
+    return found
 
 
 def one_cycle(step: int, steps: int, warm: float = 0.15) -> float:

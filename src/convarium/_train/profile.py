@@ -76,7 +76,9 @@ def profiles(config: Config, samples: Samples, team: Alone) -> Iterator[Profile]
     for kind in config.kinds:
         key = Key(task, kind, config.seeds[0])
         network = new_network(key, config, samples.images.shape[1], samples.size, parts.train)
-        fit = Fit(network, parts.train, parts.validation, config.rates[0], key.seed, config.epochs, config.batch, team)
+        fit = Fit(
+            network, parts.train, parts.validation, config.rates[0], key.seed, config.epochs, config.batch, team
+        )  # on the CPU, whose times it tells
         yield profile(f"{task}/{kind}", fit)
 
 

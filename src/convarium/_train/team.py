@@ -123,7 +123,8 @@ class Together(Alone):
                 module.forward = partial(self._normalise, module)  # type: ignore[method-assign]
         if self._parallel == "ddp":
             return nn.parallel.DistributedDataParallel(network)
-        fully_shard(network, mesh=init_device_mesh("cpu", (self.size,)))
+        device = next(network.parameters()).device.type
+        fully_shard(network, mesh=init_device_mesh(device, (self.size,)))
         return network
 
     def _normalise(self, module: nn.Module, x: Tensor) -> Tensor:
@@ -152,7 +153,7 @@ class Together(Alone):
         ):  # Adam counts steps in a tensor of one number
             return tensor
         mesh = parameter.device_mesh
-        everywhere = DTensor.from_local(tensor, mesh, [Replicate()] * mesh.ndim, run_check=False)
+        everywhere = DTensor.from_local(tensor.to(parameter.device), mesh, [Replicate()] * mesh.ndim, run_check=False)
         return everywhere.redistribute(placements=parameter.placements)
 
     def threads(self) -> int:
@@ -198,7 +199,8 @@ def team(parallel: str | None) -> Iterator[Alone]:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     # torchrun's store still has the addresses of those that died
     store = dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    gpus = torch.cuda.is_available() and dist.is_nccl_available()
+    dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield Together(parallel or PARALLEL[0])
     finally:
