@@ -123,9 +123,7 @@ class Ranks:
         ranks, bands, data = zip(*self.simulated, strict=True)
         for times, colour, name in ((bands, OURS, "bands of space"), (data, THEIRS, "data parallel")):
             axes.plot(ranks, times, color=colour, marker="o", markersize=4)
-            axes.annotate(
-                name, (ranks[-1], times[-1]), xytext=(0, 7), textcoords="offset points", ha="right", color=colour
-            )
+            axes.annotate(name, (ranks[0], times[0]), xytext=(8, 9), textcoords="offset points", color=colour)
         axes.set(
             xscale="log",
             yscale="log",
