@@ -183,6 +183,7 @@ class Fit:
             self._seconds += time.perf_counter() - start
 
     def step(self, index: Tensor, images: Tensor, labels: Tensor) -> None:
+        """One step of the optimiser: the numbers of a batch, and this process's images of it with their labels."""
         images, labels = images.to(self.device), labels.to(self.device)
         scores = self._spread(images)
         with record_function("loss"):
