@@ -167,7 +167,7 @@ def test_what_is_held_besides_operands_and_results_is_bounded(map, graph, input,
     assert 0.1 < held <= allowed
 
 
-LARGE = [  # what is turned is more than a last cache, so they are cut in slabs, each along another direction
+SLABS = [  # what is turned is more than a last cache, so they are cut in slabs, each along another direction
     ((32, 16, 20, 90), (16, 20, 90, 16, 3, 3), {"padding": 1}),
     ((32, 16, 90, 20), (16, 90, 20, 16, 3, 3), {"padding": (1, 2), "dilation": (1, 2)}),
     ((32, 8, 61, 150), (16, 30, 75, 8, 3, 3), {"stride": 2, "padding": ((0, 1), (1, 1))}),
@@ -178,7 +178,7 @@ LARGE = [  # what is turned is more than a last cache, so they are cut in slabs,
 
 
 @missing
-@pytest.mark.parametrize(("input", "weight", "options"), LARGE)
+@pytest.mark.parametrize(("input", "weight", "options"), SLABS)
 def test_large_problems_are_cut_in_slabs(input, weight, options):
     n = len(input) - 2
     x, w = torch.randn(input), torch.randn(weight) / 10
