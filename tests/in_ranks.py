@@ -505,6 +505,21 @@ def refusals(mesh):
         said(ValueError, "one dimension, got 2; device_mesh['space'] would fit", shard, nn.Conv2d(1, 1, 1), both)
 
 
+def settled(mesh):
+    """After a backward pass, a gradient that all ranks sum is an ordinary one, whether or not somebody looks."""
+    net = cv.distributed.shard_spatially(nn.Conv2d(2, 3, 3, padding=1), mesh)
+    for _ in range(2):
+        net(torch.ones(1, 2, 6, 6)).sum().backward()
+        for parameter in net.parameters():
+            assert type(parameter.grad.to_local()) is torch.Tensor
+    expected = nn.Conv2d(2, 3, 3, padding=1)
+    expected(torch.ones(1, 2, 6, 6)).sum().backward()
+    assert close(net.weight.grad.to_local(), 2 * expected.weight.grad)
+    del net
+    net = cv.distributed.shard_spatially(nn.Conv2d(2, 3, 3), mesh)
+    net(torch.ones(1, 2, 6, 6)).sum().backward()  # and nobody looks
+
+
 if __name__ == "__main__":
     warnings.simplefilter("error")
     torch.set_num_threads(1)

@@ -81,6 +81,22 @@ def test_training_from_disk_is_training_from_memory(tmp_path):
     assert histories[0] == histories[1]
 
 
+def test_checkpoints_and_results_of_runs_that_did_not_count_waiting(tmp_path):
+    parts = prepare.tasks(prepare.read(Config(limit=100)), Config())["plain"]
+    states = []
+    for _ in range(2):
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        fit = Fit(net, parts.train, parts.validation, 0.1, 0, 2, 16)
+        fit.epoch()
+        states.append(fit.state())
+    earlier = states[0]
+    del earlier["seconds_waiting"], earlier["history"][0]["seconds_waiting"]
+    fit.restore(earlier)
+    fit.run()
+    assert len(fit.history) == 2
+    assert fit.history[0].seconds_waiting == 0
+
+
 LIMITED = """
 import json, resource, sys
 from convarium import _cli
@@ -151,9 +167,12 @@ def wrong(change):
 
 
 WRONG = {
-    "no labels": (lambda x, y: y.unlink(), "labels are not beside it as labels.npy; give them with --labels"),
+    "no labels": (lambda x, y: y.unlink(), "there is no labels.npy beside it; give its labels with --labels"),
     "labels of others": (lambda x, y: np.save(y, np.arange(59)), r"one label for each of the 60 images of images.npy"),
-    "labels of halves": (lambda x, y: np.save(y, np.ones(60) / 2), "labels.npy: y must hold whole numbers or texts"),
+    "labels of halves": (
+        lambda x, y: np.save(y, np.ones(60) / 2),
+        "labels.npy: its array must hold whole numbers or texts",
+    ),
     "cut short": (
         lambda x, y: x.write_bytes(x.read_bytes()[:-1]),
         "images.npy: damaged, cut short, or not a .npy file",
@@ -170,6 +189,7 @@ WRONG = {
     ),
     "Fortran's order": (lambda x, y: np.save(x, np.asfortranarray(np.zeros((60, 8, 8)))), "Fortran's order"),
     "a table": (lambda x, y: np.save(x, np.zeros((60, 64))), r"its array must be \(N, H, W\)"),
+    "two channels": (lambda x, y: np.save(x, np.zeros((60, 8, 8, 2))), r"it is \(60, 8, 8, 2\)"),
     "nothing": (lambda x, y: np.save(x, np.zeros((0, 8, 8))), r"its array must be \(N, H, W\)"),
     "five channels": (lambda x, y: np.save(x, np.zeros((60, 5, 8, 8))), r"its array must be \(N, H, W\)"),
     "texts": (lambda x, y: np.save(x, np.full((60, 8, 8), "a")), "must hold bytes, or numbers from 0 to 1"),
@@ -190,7 +210,11 @@ def test_labels_elsewhere_and_labels_as_texts(tmp_path):
     np.save(tmp_path / "x_train.npy", images)
     np.save(tmp_path / "y_train.npy", np.array(["a", "b", "c"])[labels])
     assert load(str(tmp_path / "x_train.npy")).names == ("a", "b", "c")
-    (tmp_path / "y_train.npy").rename(tmp_path / "other.npy")
+    (tmp_path / "y_train.npy").rename(tmp_path / "labels.npy")
+    assert load(str(tmp_path / "x_train.npy")).names == ("a", "b", "c")
+    (tmp_path / "labels.npy").rename(tmp_path / "other.npy")
+    with pytest.raises(InputError, match=r"there is no y_train.npy or labels.npy beside it"):
+        load(str(tmp_path / "x_train.npy"))
     found = load(str(tmp_path / "x_train.npy"), str(tmp_path / "other.npy"))
     assert torch.equal(found.labels, torch.from_numpy(labels))
 

@@ -35,7 +35,7 @@ def test_layers_in_bands_are_whole_ones(ranks):
 
 @pytest.mark.parametrize("ranks", RANKS)
 def test_networks_in_bands_train_as_whole_ones(ranks):
-    in_ranks(ranks, "training", "halves", "memory", "refusals", "traffic")
+    in_ranks(ranks, "training", "halves", "memory", "refusals", "traffic", "settled")
 
 
 def test_bands_and_batches():

@@ -164,6 +164,24 @@ def children(pid):
         return [int(word) for word in file.read().split()]
 
 
+def test_a_run_that_goes_on_has_not_waited_yet(monkeypatch):
+    from types import SimpleNamespace
+
+    from convarium._train import ranks
+    from convarium._train.team import ALONE
+
+    monkeypatch.setattr(ranks, "WINDOW", 0.0)
+    here = ranks.Ranks(ALONE)
+    begun = SimpleNamespace(seconds_waiting=42.0)
+    (rank,) = here.meet(0, begun)[1]
+    assert rank.waiting == 0
+    assert rank.memory > 2**20
+    begun.seconds_waiting = 43.0
+    assert here.meet(0, begun)[1][0].waiting > 0
+    assert here.meet(7, SimpleNamespace(seconds_waiting=41.0))[1][0].waiting == 0
+    assert here.meet(7, begun)[0] == 7
+
+
 def test_of_many_ranks_the_busiest_are_shown():
     from rich.console import Console
 

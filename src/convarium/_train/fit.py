@@ -31,7 +31,7 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     seconds: float
-    seconds_waiting: float  # of these, for images
+    seconds_waiting: float = 0.0  # of these, for images; earlier runs do not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Fit:
         self._schedule.load_state_dict(state["schedule"])
         self._order.set_state(state["order"])
         self._loss.copy_(state["loss"] if self.team.leads else torch.zeros(()))  # a sum over the processes
-        self._seen, self._seconds, self._waiting = state["seen"], state["seconds"], state["seconds_waiting"]
+        self._seen, self._seconds, self._waiting = state["seen"], state["seconds"], state.get("seconds_waiting", 0.0)
         self.history[:] = [Epoch(**epoch) for epoch in state["history"]]
         self.best = None if state["best"] is None else self.history[state["best"] - 1]
         self.best_state = state["best_state"]
@@ -248,14 +248,12 @@ def _quality(epoch: Epoch) -> tuple[float, float]:
 
 
 def _random_states() -> dict[str, Tensor]:
-    """torch's generators: of the CPU, and of each GPU where any was used."""
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    return {"cpu": torch.get_rng_state()} | {f"cuda:{n}": state for n, state in enumerate(gpus)}
+    """torch's generators: of the CPU, and of this process's GPU where it has one."""
+    gpu = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {}
+    return {"cpu": torch.get_rng_state()} | gpu
 
 
 def _set_random_states(states: dict[str, Tensor]) -> None:
-    for device, state in states.items():
-        if device == "cpu":
-            torch.set_rng_state(state)
-        else:
-            torch.cuda.set_rng_state(state, device)
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -39,17 +39,21 @@ class Ranks:
     team: Alone
     _hosts: list[str] = field(init=False)
     _since: tuple[float, float] = field(init=False)
-    _waited: float = 0.0
-    _before: float = 0.0
-    _own: tuple[float, float, int] = (0.0, 0.0, 0)
+    _own: tuple[float, float, int] = field(init=False)
+    _fit: Fit | None = None
+    _waited: float = 0.0  # in this window
+    _before: float = 0.0  # what the loop said before
 
     def __post_init__(self) -> None:
         self._hosts = self.team.gathered(node())
         self._since = (time.perf_counter(), time.process_time())
+        self._own = (0.0, 0.0, _memory())
 
     def meet(self, number: int, fit: Fit) -> tuple[int, list[Rank]]:
         """The largest of the numbers that each process has, and what each of them is doing."""
         waited = fit.seconds_waiting
+        if fit is not self._fit:  # which may go on in the middle of an epoch
+            self._fit, self._before = fit, waited
         self._waited += waited - self._before if waited >= self._before else waited  # an epoch begins at zero
         self._before = waited
         now = (time.perf_counter(), time.process_time())

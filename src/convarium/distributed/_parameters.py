@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed._functional_collectives import AsyncCollectiveTensor
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
 from ..nn import Layer
@@ -87,6 +88,8 @@ def _sum(parameter: Tensor) -> None:
 
     def settle() -> None:
         local = summed.to_local()
+        if isinstance(local, AsyncCollectiveTensor):
+            local = local.wait()
         if parameter.grad is summed:
             parameter.grad = DTensor.from_local(local, summed.device_mesh, summed.placements, run_check=False)
 

@@ -97,15 +97,15 @@ def images(path: Path, x: Array, name: str = "x") -> Tensor:
     return pixels
 
 
-def labels(path: Path, y: Array, given: Array | None) -> tuple[Tensor, tuple[str, ...]]:
-    """An array of labels as numbers and the names of the classes, which may be given."""
+def labels(path: Path, y: Array, given: Array | None, name: str = "y") -> tuple[Tensor, tuple[str, ...]]:
+    """An array of labels as numbers and the names of the classes, which may be given; ``name`` is what a message calls it."""
     if y.dtype.kind == "U":
         if given is not None:
             raise InputError(f"{path}: labels that are texts are their own names; leave out the array names")
         names, index = np.unique(y, return_inverse=True)
         return torch.from_numpy(index.astype(np.int64)), tuple(map(str, names))
     if y.dtype.kind not in "iu":
-        raise InputError(f"{path}: y must hold whole numbers or texts, it is {y.dtype.name}")
+        raise InputError(f"{path}: {name} must hold whole numbers or texts, it is {y.dtype.name}")
     whole = y.astype(np.int64)
     if whole.min() < 0 or whole.max() > 9999:
         raise InputError(f"{path}: labels from {whole.min()} to {whole.max()}; expected 0 to at most 9999")

@@ -76,7 +76,7 @@ def read(path: Path, labels: Path | None, size: tuple[int, int] | None, colour: 
             f"{labels}: expected one label for each of the {images.shape[0]:,} images of {path.name}, it is "
             f"{arrays.show(array)}"
         )
-    numbers, names = arrays.labels(labels, np.asarray(array), None)
+    numbers, names = arrays.labels(labels, np.asarray(array), None, "its array")
     return Samples(images, numbers, names, f"{path}: {len(numbers):,} images, read as they are needed")
 
 
@@ -86,7 +86,8 @@ def _header(path: Path) -> np.memmap[Any, Any]:
         raise InputError(
             f"{path}: is in Fortran's order, so that an image is all over it; write np.ascontiguousarray of it"
         )
-    if array.ndim not in (3, 4) or 0 in array.shape:
+    unknown = array.ndim == 4 and not {array.shape[1], array.shape[3]} & {1, 3}
+    if array.ndim not in (3, 4) or unknown or 0 in array.shape:
         raise InputError(f"{path}: {arrays.expected('its array')}, it is {arrays.show(array)}")
     return array
 
@@ -106,9 +107,10 @@ def _open(path: Path) -> np.memmap[Any, Any]:
 
 
 def _labels_beside(images: Path) -> Path:
-    for word, other in (("images", "labels"), ("x", "y")):
-        if word in images.stem:
-            beside = images.with_name(images.stem.replace(word, other) + images.suffix)
-            if beside.is_file():
-                return beside
-    raise InputError(f"{images}: its labels are not beside it as labels.npy; give them with --labels")
+    named = [images.stem.replace("images", "labels")] if "images" in images.stem else []
+    named += ["y" + images.stem[1:]] if images.stem == "x" or images.stem.startswith("x_") else []
+    sought = [f"{name}.npy" for name in dict.fromkeys((*named, "labels"))]
+    for name in sought:
+        if (beside := images.with_name(name)).is_file():
+            return beside
+    raise InputError(f"{images}: there is no {' or '.join(sought)} beside it; give its labels with --labels")
