@@ -7,7 +7,7 @@ import dataclasses
 import json
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from .._train.compare import FAIRNESS, Watch
@@ -120,11 +120,12 @@ class Lines:
         print(text, flush=True)
 
     def closing(self, run: RunFolder, seconds: float, pictures: list[str]) -> None:
-        rows_ = rows(run.results())
+        results = run.results()
+        rows_ = rows(results)
         print(table.plain(rows_))
         for line in remarks(run, rows_):
             print(line)
-        print(f"{trained(run, seconds)}; weights, metrics and pictures are in {run.path}")
+        print(f"{trained(results, seconds)}; weights, metrics and pictures are in {run.path}")
         print(f"to look inside, open {run.path / 'look.html'} in a browser")
 
 
@@ -172,12 +173,13 @@ class Terminal:
             self._watch.say(text)
 
     def closing(self, run: RunFolder, seconds: float, pictures: list[str]) -> None:
-        rows_ = rows(run.results())
+        results = run.results()
+        rows_ = rows(results)
         self.console.print(table.drawn(rows_))
         for line in remarks(run, rows_):
             print(textwrap.fill(line, min(120, self.console.width - 1), subsequent_indent="  "))
         print()
-        print(f"{trained(run, seconds).capitalize()}. In {run.path}:")
+        print(f"{trained(results, seconds).capitalize()}. In {run.path}:")
         for name, what in contents(pictures):
             self.console.print(f"  [bold]{name:26}[/bold]{what}")
 
@@ -210,7 +212,7 @@ def _bar(stderr: bool = False) -> Iterator[_BarWatch]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     class Bar(Progress):
-        crew: tuple[Rank, ...] | list[Rank] = ()
+        crew: Sequence[Rank] = ()
 
         def get_renderables(self) -> Iterator[Any]:
             yield self.make_tasks_table(self.tasks)
@@ -279,9 +281,9 @@ def contents(pictures: list[str]) -> list[tuple[str, str]]:
     ]
 
 
-def trained(run: RunFolder, seconds: float) -> str:
+def trained(results: list[Result], seconds: float) -> str:
     """How long it took, and how much of the steps was waiting."""
-    return f"trained in {duration(seconds)}, {100 * waiting(run.results()):.1f} % of the steps waiting for images"
+    return f"trained in {duration(seconds)}, {100 * waiting(results):.1f} % of the steps waiting for images"
 
 
 def duration(seconds: float) -> str:
