@@ -44,7 +44,7 @@ class Alone:
 
     def agreed(self, *numbers: int) -> tuple[int, ...]:
         """The largest of each number that a process has."""
-        return numbers
+        return tuple(int(max(each)) for each in zip(*self.told(*numbers), strict=True))
 
     def told(self, *numbers: float) -> list[tuple[float, ...]]:
         """The numbers of each process, in their order."""
@@ -89,12 +89,6 @@ class Together(Alone):
         with record_function("communication"):
             dist.all_reduce(total)
         return total
-
-    def agreed(self, *numbers: int) -> tuple[int, ...]:
-        most = torch.tensor(numbers)
-        with record_function("communication"):
-            dist.all_reduce(most, dist.ReduceOp.MAX)
-        return tuple(most.tolist())
 
     def told(self, *numbers: float) -> list[tuple[float, ...]]:
         own = torch.tensor(numbers, dtype=torch.float64)
