@@ -6,8 +6,10 @@ to 1. Labels are whole numbers from 0, or texts, which are sorted and numbered.
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,38 +56,42 @@ def read(path: Path, size: tuple[int, int] | None) -> Samples:
 
 
 def _open(path: Path) -> dict[str, Array]:
+    with opening(path, "damaged, or not an .npz archive"), np.load(path, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: a single array, not an .npz archive")
+        wanted = ("x", "y", "names", "x_train", "y_train", "x_test", "y_test")
+        chosen = [name for name in archive.files if name in wanted] or archive.files[:5]
+        return {name: archive[name] for name in chosen}
+
+
+@contextlib.contextmanager
+def opening(path: Path, otherwise: str) -> Iterator[None]:
+    """What NumPy refuses in a file as an InputError of one line: ``otherwise``, where it says nothing better."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: a single array, not an .npz archive")
-            wanted = ("x", "y", "names", "x_train", "y_train", "x_test", "y_test")
-            chosen = [name for name in archive.files if name in wanted] or archive.files[:5]
-            return {name: archive[name] for name in chosen}
+        yield
+    except InputError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = (
-            "arrays of Python objects are not read"
-            if "allow_pickle" in str(error)
-            else "damaged, or not an .npz archive"
-        )
-        raise InputError(f"{path}: {reason}") from None
+        objects = "Object arrays" in str(error) or "Python objects" in str(error)
+        raise InputError(f"{path}: {'arrays of Python objects are not read' if objects else otherwise}") from None
     except OSError as error:
         raise why(path, error) from None
 
 
-def expected(name: str) -> str:
-    return f"{name} must be (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W)"
+def check_shape(path: Path, x: Array, name: str) -> None:
+    """Refuse what cannot be images; ``name`` is what a message calls it."""
+    coloured = x.ndim == 4 and {x.shape[1], x.shape[3]} & {1, 3}
+    if not (x.ndim == 3 or coloured) or 0 in x.shape:
+        raise InputError(f"{path}: {name} must be (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W), it is {show(x)}")
 
 
 def images(path: Path, x: Array, name: str = "x") -> Tensor:
     """An array of images as ``(N, C, H, W)``, float32 from 0 to 1; ``name`` is what a message calls it."""
+    check_shape(path, x, name)
     if x.ndim == 3:
         x = x[:, None]
-    elif x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
+    elif x.shape[1] not in (1, 3):
         x = np.moveaxis(x, 3, 1)
-    if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
-        raise InputError(f"{path}: {expected(name)}, it is {show(x)}")
     if x.dtype == np.uint8:
         return torch.from_numpy(np.ascontiguousarray(x)).float().div_(255)
     if x.dtype.kind not in "fiu":

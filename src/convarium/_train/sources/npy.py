@@ -86,21 +86,13 @@ def _header(path: Path) -> np.memmap[Any, Any]:
         raise InputError(
             f"{path}: is in Fortran's order, so that an image is all over it; write np.ascontiguousarray of it"
         )
-    unknown = array.ndim == 4 and not {array.shape[1], array.shape[3]} & {1, 3}
-    if array.ndim not in (3, 4) or unknown or 0 in array.shape:
-        raise InputError(f"{path}: {arrays.expected('its array')}, it is {arrays.show(array)}")
+    arrays.check_shape(path, array, "its array")
     return array
 
 
 def _open(path: Path) -> np.memmap[Any, Any]:
-    try:
+    with arrays.opening(path, "damaged, cut short, or not a .npy file"):
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise why(path, error) from None
-    except (ValueError, EOFError) as error:
-        if "Python objects" in str(error):
-            raise InputError(f"{path}: arrays of Python objects are not read") from None
-        raise InputError(f"{path}: damaged, cut short, or not a .npy file") from None
     if not isinstance(found, np.memmap):
         raise InputError(f"{path}: an .npz archive, not one array")
     return found
