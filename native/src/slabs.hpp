@@ -35,8 +35,8 @@ class Slabs {
     i64 held = inputs + outputs;  // by one slab
     if (held <= near || p.batch == 0) return;
     // The outermost direction of which a few positions fit, for what lies side by side to stay so; else the longest.
-    for (int d = 0; d < 3 && !small; ++d)
-      if (const Cost cost = cost_of(d, inputs, outputs, small); written(d) > cost.least && cost.of(cost.least) <= most) {
+    for (int d = 0; d < 3; ++d)
+      if (const Cost cost = cost_of(d, inputs, outputs); written(d) > cost.least && cost.of(cost.least) <= most) {
         axis_ = d;
         break;
       }
@@ -44,7 +44,7 @@ class Slabs {
     const bool apart = axis.tile == axis.output;
     const bool rounds_twice = map == CV_GRAD_WEIGHT && half;  // where slabs add to the same weights, which halves must not
     if (!(rounds_twice && !apart)) {
-      const Cost cost = cost_of(axis_, inputs, outputs, small);
+      const Cost cost = cost_of(axis_, inputs, outputs);
       step_ = (near - cost.overlap) / (cost.each ? cost.each : 1) / cost.turns * cost.turns;
       if (step_ < cost.least) step_ = cost.least;
       if (step_ > written(axis_)) step_ = written(axis_);
@@ -88,12 +88,12 @@ class Slabs {
     i64 each, overlap, least, turns;
     i64 of(i64 n) const { return n * each + overlap; }
   };
-  Cost cost_of(int d, i64 inputs, i64 outputs, bool small) const {
+  Cost cost_of(int d, i64 inputs, i64 outputs) const {
     const cv_axis& axis = p_.axes[d];
     const bool back = map_ == CV_GRAD_INPUT, apart = axis.tile == axis.output;
     const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
     const i64 input = inputs / axis.size, output = outputs / axis.output, turns = apart || back ? 1 : axis.tile;
-    const i64 least = small ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
+    const i64 least = p_.way & CV_IN_SLABS ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
     if (back)
       return {input + output / axis.stride, (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output, least, turns};
     return {axis.stride * input + output, (reach - axis.stride) * input, (least + turns - 1) / turns * turns, turns};
