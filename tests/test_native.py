@@ -320,8 +320,8 @@ def test_the_limit_on_what_is_kept_is_a_share_of_what_there_may_be(gibibytes):
 import resource
 resource.setrlimit(resource.RLIMIT_AS, ({gibibytes << 30}, resource.RLIM_INFINITY))
 import convarium as cv
-from convarium._native import memory
-print(cv.memory_stats()["limit"], memory._allowed())
+from convarium._native.allowed import allowed
+print(cv.memory_stats()["limit"], allowed())
 """
     limit, allowed = map(int, python(program, CONVARIUM_MEMORY_LIMIT="").stdout.split())
     assert allowed <= gibibytes << 30

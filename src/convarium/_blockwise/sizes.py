@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._native.allowed import allowed
 from .._spec.arguments import positive
 from .._spec.shown import shown, written
 
@@ -51,20 +51,14 @@ def block_size(
     for axis, asked in zip(axes, positive(call, "chunks", chunks, len(axes)), strict=True):
         block[axis] = min(asked, block[axis])
     block = halved(block, others)
-    if needs(block) > (memory := _memory()):
+    memory = allowed()
+    if memory is not None and needs(block) > memory:
         fit = halved(most, others, axes)
         raise ValueError(
             f"{call}: chunks={shown(chunks)} needs {_gib(needs(block))} GiB for a block, and this machine has {_gib(memory)} GiB "
             f"of memory; chunks={written([fit[axis] for axis in axes])} would fit"
         )
     return tuple(block)
-
-
-def _memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # a system that does not say
-        return 2**63
 
 
 def _gib(count: int) -> str:

@@ -6,7 +6,6 @@ than what a convolution computes into it. So results of the core come from a poo
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import math
 import os
@@ -18,14 +17,13 @@ import torch.utils.dlpack
 from torch import Tensor
 
 from . import library
+from .allowed import allowed
 
 _LEAST = 256 * 1024  # bytes: smaller tensors are torch's own
 _CODES = {  # as dlpack.h numbers them
     torch.float32: (2, 32), torch.float64: (2, 64), torch.float16: (2, 16), torch.bfloat16: (4, 16),
     torch.complex64: (5, 64), torch.complex128: (5, 128),
 }  # fmt: skip
-
-_CONTAINERS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 _capsule = ctypes.pythonapi.PyCapsule_New
 _capsule.restype = py_object
@@ -87,25 +85,5 @@ def _core() -> ctypes.CDLL | None:
             raise ValueError(f"CONVARIUM_MEMORY_LIMIT must be a number of bytes, got {limit!r}")
         core.cv_memory_limit(int(limit))
     else:
-        core.cv_memory_limit(max(2**30, _allowed() // 8))
+        core.cv_memory_limit(max(2**30, (allowed() or 0) // 8))
     return core
-
-
-def _allowed() -> int:
-    """Bytes that the process may have: the machine's, its container's or its own limit, 0 where nobody says."""
-    found = [int(text) for text in map(_line, _CONTAINERS) if text.isdecimal()]
-    with contextlib.suppress(ImportError, AttributeError, ValueError, OSError):  # Windows has none of these
-        import resource
-
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-        limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
-        found += [limit for limit in limits if limit != resource.RLIM_INFINITY]
-    return min(found, default=0)
-
-
-def _line(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read().strip()
-    except OSError:
-        return ""
