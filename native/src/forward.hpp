@@ -11,55 +11,75 @@ template <class S>
 int forward(const cv_problem& p, const cv_tensor& input, const void* weight, const cv_tensor& output, int threads) {
   using T = Computed<S>;
   if (p.way & CV_NEIGHBOURS) return correlate<S>(p, false, input, weight, output, threads);
+  constexpr i64 kMost = Lanes<T>::kMost, kTogether = EachVectors<T>::kTogether;
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p);
-  const i64 fit = kCache / (window * static_cast<i64>(sizeof(T)) + 1) / Lanes<T>::kMost * Lanes<T>::kMost;
-  const i64 wanted = fit > Lanes<T>::kMost ? fit : Lanes<T>::kMost, together = wanted < lanes ? wanted : lanes;
-  Buffer<T> laned(p.in_channels * inputs_of(p) * lanes), result(p.out_channels * positions * lanes);
+  const i64 fit = kCache / (window * static_cast<i64>(sizeof(T)) + 1) / kMost * kMost;
+  const i64 most = fit < kMost ? kMost : fit < kTogether ? fit : kTogether;
+  const Stretches stretches(p, lanes < most ? most / lanes : 1);
+  const i64 plane = pitch_of<T>(inputs_of(p), lanes);
+  Buffer<T> laned(p.in_channels * plane * lanes), result(p.out_channels * positions * lanes);
   const i64 outputs = most_outputs(p), own_places = 2 * window + Held<S>::places(window, outputs);
-  const i64 own_values = window * together + Held<S>::values(window, outputs);
-  Buffer<T> windows(own_values * threads);
+  const i64 own_values = window * kFewSamples + Held<S>::values(window, outputs);
+  Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
-  if (!laned || !result || !windows || !tables) return CV_NO_MEMORY;
-  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
+  if (!stretches || !laned || !result || !scratches || !tables) return CV_NO_MEMORY;
+  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
   to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
-           inputs_of(p));
+           plane);
   if (!every_output_reads(p)) zero(result.get(), p.out_channels * positions * lanes, threads);
 
   parallel(threads, [&](int worker, int workers) {
-    T* const scratch = windows.get() + worker * own_values;
+    T* const scratch = scratches.get() + worker * own_values;
     i64* const places = tables.get() + worker * own_places;
     Window table{0, places, places + window};
-    Held<S> held(scratch + window * together, places + 2 * window);
-    const Range mine = share(count_of_blocks(p) * positions, worker, workers);
-    each_block(p, positions, mine, [&](const Block& block, i64 begin, i64 end) {
+    EachVectors<T> each;
+    Held<S> held(scratch + window * kFewSamples, places + 2 * window);
+    const Range mine = share(count_of_blocks(p) * stretches.count(), worker, workers);
+    each_block(p, stretches.count(), mine, [&](const Block& block, i64 begin, i64 end) {
       Box known{};
       bool along_window = false;
-      for (i64 position = begin; position < end; ++position) {
-        const Place s = place_of(p, position);
-        const Box box = box_of(p, s);
-        if (position == begin || !(box == known)) {
-          table.build(p, box, block.inputs, {0, block.n_inputs}, lanes);
+      for (i64 number = begin; number < end; ++number) {
+        const Stretch stretch = stretches[number];
+        const Place& s = stretch.first;
+        if (number == begin || !(stretch.box == known)) {
+          table.build(p, stretch.box, block.inputs, {0, block.n_inputs}, plane, lanes);
           held.begin(p, block, table);
           along_window = p.batch <= kFewSamples && table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side());
         }
-        known = box;
+        known = stretch.box;
         const T* const origin = laned.get() + origin_of(p, s, lanes);
-        const i64 ahead = ahead_of(p, s);
+        const i64 x_across = stretch.across * p.axes[2].stride * lanes, across = stretch.across * lanes;
+        const i64 ahead = ahead_of(p, s), position = position_of(p, s);
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), ahead);
         const auto row = [&](i64 o) { return held.base() + held.rows()[o]; };
         const auto out = [&](i64 o) { return result.get() + (block.outputs[o] * positions + position) * lanes; };
         if (along_window) {
-          for (i64 b = 0; b < p.batch; ++b)
-            for (i64 j = 0; j < table.n; ++j) scratch[b * table.n + j] = origin[table.input[j] + b];
-          dot_rows(
-              block.n_outputs, p.batch, scratch, table.n, kIsHalf<S> ? 0 : ahead, [&](i64 o) { return row(o) + held.taps()[0]; },
-              out);
+          for (i64 q = 0; q < stretch.count; ++q) {
+            for (i64 b = 0; b < p.batch; ++b)
+              for (i64 j = 0; j < table.n; ++j) scratch[b * table.n + j] = origin[q * x_across + table.input[j] + b];
+            dot_rows(
+                block.n_outputs, p.batch, scratch, table.n, kIsHalf<S> ? 0 : ahead,
+                [&](i64 o) { return row(o) + held.taps()[0]; }, [&](i64 o) { return out(o) + q * across; });
+          }
           continue;
         }
-        for (i64 b0 = 0; b0 < lanes; b0 += together) {
-          const Range these{b0, lanes < b0 + together ? lanes : b0 + together};
-          gather(table.n, these, [&](i64 j) { return origin + table.input[j]; }, scratch);
-          multiply_rows(block.n_outputs, these, table.n, held.taps(), scratch, false, kIsHalf<S> ? 0 : ahead, row, out);
+        for (i64 b0 = 0; b0 < lanes; b0 += most) {
+          each.set(stretch.count, {b0, lanes < b0 + most ? lanes : b0 + most});
+          for (i64 o = 0; o < block.n_outputs;) {
+            const int rows = next_rows(block.n_outputs - o);
+            const T* a[kMostRows];
+            for (int m = 0; m < rows; ++m) a[m] = row(o + m);
+            Fetch fetch = ahead && !kIsHalf<S> && !b0 ? Fetch::kRows : Fetch::kNothing;
+            for (const Vectors& some : each) {
+              T* to[kMostRows];
+              for (int m = 0; m < rows; ++m) to[m] = out(o + m) + some.position[0] * across + some.lane[0];
+              multiply_vectors<T>(some.lanes, some.count, rows,
+                                  Tile<T>{table.n, a, held.taps(), origin + some.position[0] * x_across + some.lane[0], 0,
+                                          table.input, some.next(x_across), some.next(across), to, false, fetch, ahead});
+              fetch = Fetch::kNothing;
+            }
+            o += rows;
+          }
         }
       }
     });

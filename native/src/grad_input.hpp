@@ -27,15 +27,18 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
   if (p.way & CV_NEIGHBOURS) return correlate<S>(p, true, grad_output, weight, grad_input, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
-  Buffer<T> gradient(p.out_channels * positions * lanes), result(p.in_channels * inputs * lanes);
-  const i64 own_values = outputs * lanes + AlongWindow<T>::values(window, outputs) + Held<S>::values(window, outputs);
+  constexpr i64 kTogether = 2 * Lanes<T>::kMost;  // samples whose gradients stay in a core's first cache
+  const Stretches stretches(p, lanes < kTogether ? kTogether / lanes : 1);
+  const i64 plane = pitch_of<T>(positions, lanes);
+  Buffer<T> gradient(p.out_channels * plane * lanes), result(p.in_channels * inputs * lanes);
+  const i64 own_values = outputs * kTogether + AlongWindow<T>::values(window, outputs) + Held<S>::values(window, outputs);
   const i64 own_places = 2 * window + outputs + Held<S>::places(window, outputs);
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
-  if (!gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
-  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
+  if (!stretches || !gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
+  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, plane != positions);
   to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
-           positions, positions);
+           positions, plane);
   zero(result.get(), p.in_channels * inputs * lanes, threads);
 
   const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
@@ -51,38 +54,70 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
     T* const scratch = scratches.get() + worker * own_values;
     i64* const own = tables.get() + worker * own_places;
     Window table{0, own, own + window};
-    const AlongWindow<T> along(scratch + outputs * lanes, own + 2 * window);
-    Held<S> held(scratch + outputs * lanes + AlongWindow<T>::values(window, outputs), own + 2 * window + outputs);
-    each_block(p, positions, {0, count_of_blocks(p) * positions}, [&](const Block& block, i64 begin, i64 end) {
+    EachVectors<T> each;
+    const AlongWindow<T> along(scratch + outputs * kTogether, own + 2 * window);
+    Held<S> held(scratch + outputs * kTogether + AlongWindow<T>::values(window, outputs), own + 2 * window + outputs);
+    const i64 all = stretches.count();
+    each_block(p, all, {0, count_of_blocks(p) * all}, [&](const Block& block, i64 begin, i64 end) {
       Range read{0, block.n_inputs};
       while (read.begin < read.end && block.inputs[read.begin] < mine_channels.begin) ++read.begin;
       while (read.end > read.begin && block.inputs[read.end - 1] >= mine_channels.end) --read.end;
       if (read.begin == read.end) return;
-      const bool few = mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost;
-      bool along_window = false;
+      bool runs_along = false;
       Box known{};
-      for (i64 position = begin; position < end; ++position) {
-        const Place s = place_of(p, position);
-        const Box box = box_of(p, s);
-        if (position == begin || !(box == known)) {
-          table.build(p, box, block.inputs, read, lanes);
+      for (i64 number = begin; number < end; ++number) {
+        const Stretch stretch = stretches[number];
+        const Place& s = stretch.first;
+        if (number == begin || !(stretch.box == known)) {
+          table.build(p, stretch.box, block.inputs, read, inputs, lanes);
           held.begin(p, block, table);
-          along_window = few && table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side()) &&
-                         equally_spaced(held.rows(), block.n_outputs);
+          runs_along = table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side()) &&
+                       equally_spaced(held.rows(), block.n_outputs);
         }
-        known = box;
+        known = stretch.box;
         T* const origin = result.get() + origin_of(p, s, lanes);
         const i64 next = ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
+        const i64 x_across = stretch.across * p.axes[2].stride * lanes, across = stretch.across * lanes;
+        const i64 position = position_of(p, s);
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), next);
-        const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * positions + position) * lanes; };
-        if (along_window) {
-          along.add(table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead, from, origin);
+        const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * plane + position) * lanes; };
+        const bool few = stretch.count * (mine_lanes.end - mine_lanes.begin) < Lanes<T>::kMost;
+        if (few && runs_along) {
+          for (i64 q = 0; q < stretch.count; ++q)
+            along.add(
+                table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead,
+                [&](i64 o) { return from(o) + q * across; }, origin + q * x_across);
           continue;
         }
-        gather(block.n_outputs, mine_lanes, from, scratch);
-        multiply_rows(
-            table.n, mine_lanes, block.n_outputs, held.rows(), scratch, true, ahead,
-            [&](i64 k) { return held.base() + held.taps()[k]; }, [&](i64 k) { return origin + table.input[k]; });
+        for (i64 b0 = mine_lanes.begin; b0 < mine_lanes.end; b0 += kTogether) {
+          each.set(stretch.count, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
+          T* to = scratch;
+          for (const Vectors& some : each)
+            for (i64 o = 0; o < block.n_outputs; ++o)
+              for (int v = 0; v < some.count; ++v, to += some.lanes) {
+                const T* const vector = from(o) + some.position[v] * across + some.lane[v];
+                __builtin_prefetch(vector + stretch.count * across, 0, 2);
+                copy_lanes(some.lanes, vector, to);
+              }
+          for (i64 k = 0; k < table.n;) {
+            const int rows = next_rows(table.n - k);
+            const T* a[kMostRows];
+            for (int m = 0; m < rows; ++m) a[m] = held.base() + held.taps()[k + m];
+            Fetch fetch = ahead && b0 == mine_lanes.begin ? Fetch::kFirst : Fetch::kNothing;
+            const T* x = scratch;
+            for (const Vectors& some : each) {
+              T* out[kMostRows];
+              for (int m = 0; m < rows; ++m) out[m] = origin + table.input[k + m] + some.position[0] * x_across + some.lane[0];
+              const i64 step = some.count * some.lanes;
+              multiply_vectors<T>(some.lanes, some.count, rows,
+                                  Tile<T>{block.n_outputs, a, held.rows(), x, step, nullptr, some.lanes, some.next(x_across), out,
+                                          true, fetch, ahead});
+              x += block.n_outputs * step;
+              fetch = Fetch::kNothing;
+            }
+            k += rows;
+          }
+        }
       }
     });
   });

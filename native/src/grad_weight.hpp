@@ -12,6 +12,22 @@ namespace cv::CV_ISA {
 constexpr i64 kPastCache = 16 << 20;  // bytes of a result from which on it would not be found in a cache
 constexpr i64 kSamples = 128;         // windows that are held at once
 
+// Of V samples, or as many as there are, a row each: what a window reads, zeros where it is outside, and up to `step` after it.
+// What a neighbour `across` reads is fetched ahead.
+template <int V, class T>
+inline void turn_window(const T* origin, const Window& window, const bool* inside, i64 across, i64 step, i64 samples, T* to) {
+  alignas(64) static constexpr T kZeros[V]{};
+  for (i64 k = 0; k < step; k += V)
+    turn_rows<V>(
+        [&](int r) {
+          if (k + r >= window.n || !inside[k + r]) return kZeros;
+          const T* const row = origin + window.input[k + r];
+          __builtin_prefetch(row + across, 0, 2);
+          return row;
+        },
+        samples, to + k, step);
+}
+
 template <class S>
 int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;
@@ -20,32 +36,31 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
   if (p.way & CV_NEIGHBOURS) return (are_own(p) ? sum_own<S> : accumulate<S>)(p, input, grad_output, grad_weight, threads);
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p), outputs = most_outputs(p);
   const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V), kernels = kernels_of(p);
-  const i64 held = p.batch > kSamples || kernels == positions ? p.batch : kSamples;
-  Buffer<T> laned(p.in_channels * inputs_of(p) * lanes), gradient(p.out_channels * positions * lanes);
-  const i64 own_values =
-      step * held + outputs * held + step * Lanes<T>::kMost + kMostRows * 2 * V + (kIsHalf<S> ? outputs * window : 0);
+  const bool one_position = kernels == positions;  // to a kernel
+  const i64 held = p.batch > kSamples || one_position ? p.batch : kSamples;
+  const i64 plane = pitch_of<T>(inputs_of(p), lanes), g_plane = pitch_of<T>(positions, lanes);
+  Buffer<T> laned(p.in_channels * plane * lanes), gradient(p.out_channels * g_plane * lanes);
+  const i64 own_values = step * held + outputs * held + kMostRows * 2 * V + (kIsHalf<S> ? outputs * window : 0);
   const i64 counted = held > window ? held : window, own_places = 2 * window + counted;
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
   Buffer<bool> marks(window * threads);
   if (!laned || !gradient || !scratches || !tables || !marks) return CV_NO_MEMORY;
-  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides);
+  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
   to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
-           inputs_of(p));
-  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides);
+           plane);
+  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, g_plane != positions);
   to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
-           positions, positions);
+           positions, g_plane);
 
   const i64 blocks = count_of_blocks(p);
-  const bool large =
-      !kIsHalf<S> && p.out_channels * kernels * window * static_cast<i64>(sizeof(T)) > kPastCache && kernels == positions;
+  const bool large = !kIsHalf<S> && p.out_channels * kernels * window * static_cast<i64>(sizeof(T)) > kPastCache && one_position;
   i64 parts = blocks * kernels >= 4 * threads ? 1 : (4 * threads + blocks * kernels - 1) / (blocks * kernels);  // of the outputs
   parallel(threads, [&](int worker, int workers) {
     T* const values = scratches.get() + worker * own_values;
     T* const turned = values;
     T* const gradients = turned + step * held;
-    T* const windows = gradients + outputs * held;
-    T* const corner = windows + step * Lanes<T>::kMost;
+    T* const corner = gradients + outputs * held;
     T* const sums = corner + kMostRows * 2 * V;
     i64* const places = tables.get() + worker * own_places;
     Window full{0, places, places + window};
@@ -56,7 +71,7 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
     each_block(p, kernels * parts, share(blocks * kernels * parts, worker, workers), [&](const Block& block, i64 begin, i64 end) {
       const i64 n = block.n_inputs * taps_of(p);
       const Box all{{0, 0, 0}, {p.axes[0].kernel, p.axes[1].kernel, p.axes[2].kernel}};
-      full.build(p, all, block.inputs, {0, block.n_inputs}, lanes);
+      full.build(p, all, block.inputs, {0, block.n_inputs}, plane, lanes);
       const bool side_by_side = full.side_by_side();
       for (i64 unit = begin; unit < end; ++unit) {
         const Range mine = share(block.n_outputs, static_cast<int>(unit % parts), static_cast<int>(parts));
@@ -72,9 +87,12 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
         if constexpr (!kIsHalf<S>) to = result;
         const auto row_of = [&](i64 o) { return to + (kIsHalf<S> ? (o - mine.begin) * n : p.rows[block.outputs[o]]); };
         const i64* const at = kIsHalf<S> ? count_up : full.weight;
-        bool fresh = !p.add;  // nothing is summed up yet
-        i64 samples = 0;
+        bool fresh = !p.add;        // nothing is summed up yet
+        i64 samples = 0, last = 0;  // windows that are held, and the last of their positions
         Box known{};
+        const auto gradient_of = [&](i64 o, i64 position) {
+          return gradient.get() + (block.outputs[o] * g_plane + position) * lanes;
+        };
 
         const auto flush = [&] {
           if (!samples && !fresh) return;
@@ -82,7 +100,8 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
           for (i64 o = mine.begin; o < mine.end;) {
             const int rows = next_rows(mine.end - o);
             const T* a[kMostRows];
-            for (int m = 0; m < rows; ++m) a[m] = gradients + (o - mine.begin + m) * held;
+            for (int m = 0; m < rows; ++m)
+              a[m] = one_position ? gradient_of(o + m, last) : gradients + (o - mine.begin + m) * held;
             for (i64 k = 0; k < n; k += 2 * V) {
               T* out[kMostRows];
               const i64 width = n - k < 2 * V ? n - k : 2 * V;
@@ -91,7 +110,8 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               for (int m = 0; m < rows; ++m) out[m] = direct ? row_of(o + m) + k : corner + m * 2 * V;
               for (int m = 0; m < rows; ++m) past = past && reinterpret_cast<std::uintptr_t>(out[m]) % kVectorBytes == 0;
               multiply_lanes<T>(width > V ? 2 * V : V, rows,
-                                Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, Fetch::kNothing, 0, past});
+                                Tile<T>{samples, a, count_up, turned + k, step, nullptr, V, V, out, direct && !fresh,
+                                        Fetch::kNothing, 0, past});
               if (direct) continue;
               for (int m = 0; m < rows; ++m) {
                 T* const row = row_of(o + m);
@@ -117,23 +137,18 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               if (!(box == known)) mark(p, box, block.n_inputs, inside);
               known = box;
               const T* const origin = laned.get() + origin_of(p, s, lanes);
-              const i64 position = position_of(p, s);
-              for (i64 b = 0; b < lanes;) {
-                const int r = next_lanes<T>(lanes - b);
-                const i64 used = p.batch - b < r ? p.batch - b : r;
-                for (i64 j = 0; j < n; ++j) {
-                  if (inside[j]) copy_lanes(r, origin + full.input[j] + b, windows + j * r);
-                  else __builtin_memset(windows + j * r, 0, r * sizeof(T));
-                }
-                transpose(windows, r, n, used, turned + (samples + b) * step, step, {r, n});
-                for (i64 i = 0; i < used; ++i)
-                  for (i64 k = n; k < step; ++k) turned[(samples + b + i) * step + k] = 0;
-                for (i64 o = mine.begin; o < mine.end; ++o) {
-                  const T* const from = gradient.get() + (block.outputs[o] * positions + position) * lanes + b;
-                  __builtin_memcpy(gradients + (o - mine.begin) * held + samples + b, from, used * sizeof(T));
-                }
-                b += r;
+              const i64 x_across = p.axes[2].stride * (one_position ? 1 : p.axes[2].tile) * lanes;
+              last = position_of(p, s);
+              for (i64 b = 0; b < p.batch;) {
+                const bool whole = lanes - b >= V;
+                T* const to = turned + (samples + b) * step;
+                if (whole) turn_window<V>(origin + b, full, inside, x_across, step, p.batch - b, to);
+                else turn_window<Lanes<T>::kLeast>(origin + b, full, inside, x_across, step, p.batch - b, to);
+                b += whole ? V : Lanes<T>::kLeast;
               }
+              if (!one_position)
+                for (i64 o = mine.begin; o < mine.end; ++o)
+                  __builtin_memcpy(gradients + (o - mine.begin) * held + samples, gradient_of(o, last), p.batch * sizeof(T));
               samples += p.batch;
             }
         flush();

@@ -81,8 +81,9 @@ inline void fence() {
 #endif
 }
 
-// What is fetched ahead while a tile is multiplied: what lies `ahead` elements further than `a`, or than `x`.
-enum class Fetch { kNothing, kA, kX };
+// What is fetched ahead while a tile is multiplied, `ahead` elements further: every row of a, for taps that lie side by side; the
+// first of them, for rows that do; or x.
+enum class Fetch { kNothing, kRows, kFirst, kX };
 
 // What a call of the kernel works on.
 template <class T>
@@ -91,7 +92,9 @@ struct Tile {
   const T* const* a;
   const i64* at;
   const T* x;
-  i64 step;
+  i64 step;              // from an element of x to the next
+  const i64* from;       // or where each lies, if not null
+  i64 x_next, out_next;  // from a vector to the next, of two
   T* const* out;
   bool add;
   Fetch fetch = Fetch::kNothing;
@@ -99,57 +102,65 @@ struct Tile {
   bool past = false;  // whether results go past the cache
 };
 
-template <class T, int V, int NV, int M, Fetch What>
+template <class T, int V, int NV, int M, Fetch What, bool Spread>
 void multiply_tile(const Tile<T>& tile) {
   using Vec = typename Vector<T, V>::type;
+  constexpr i64 kLine = 64 / sizeof(T);
   const T* a[M];
   for (int m = 0; m < M; ++m) a[m] = tile.a[m];
   if (!tile.past)
     for (int m = 0; m < M; ++m)
-      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(tile.out[m]) + v, 1, 3);
+      for (int v = 0; v < NV; ++v) __builtin_prefetch(tile.out[m] + v * tile.out_next, 1, 3);
   Vec sum[M][NV];
   for (int m = 0; m < M; ++m)
     for (int v = 0; v < NV; ++v) sum[m][v] = Vec{};
   const T* x = tile.x;
-  const i64* at = tile.at;
+  const i64 *at = tile.at, *from = tile.from;
   const i64* const end = at + tile.n;
-  const i64 step = tile.step;
+  const i64 step = tile.step, next = tile.x_next;
   [[maybe_unused]] const i64 ahead = tile.ahead;
-  [[maybe_unused]] int turn = 0;
-  for (; at != end; ++at, x += step) {
-    const i64 place = *at;
-    Vec xs[NV];
-    for (int v = 0; v < NV; ++v) xs[v] = load<T, V>(x + v * V);
-    for (int m = 0; m < M; ++m) {
-      const T one = a[m][place];
-      for (int v = 0; v < NV; ++v) sum[m][v] += one * xs[v];
+  while (at != end) {
+    const i64* stop = end;
+    if constexpr (What == Fetch::kRows) {
+      if (end - at > kLine) stop = at + kLine;
+      for (int m = 0; m < M; ++m) __builtin_prefetch(a[m] + *at + ahead, 0, 2);
     }
-    if constexpr (What == Fetch::kX)
-      for (unsigned v = 0; v < NV * V * sizeof(T); v += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(x + ahead) + v, 0, 2);
-    if constexpr (What == Fetch::kA) {  // a row at a time: a line holds more elements than there are rows
-      __builtin_prefetch(tile.a[turn] + place + ahead, 0, 2);
-      turn = turn + 1 == M ? 0 : turn + 1;
+    for (; at != stop; ++at) {
+      const T* const here = Spread ? x + *from++ : x;
+      Vec xs[NV];
+      for (int v = 0; v < NV; ++v) xs[v] = load<T, V>(here + v * next);
+      for (int m = 0; m < M; ++m) {
+        const T one = a[m][*at];
+        for (int v = 0; v < NV; ++v) sum[m][v] += one * xs[v];
+      }
+      if constexpr (What == Fetch::kFirst) __builtin_prefetch(a[0] + *at + ahead, 0, 2);
+      if constexpr (What == Fetch::kX)
+        for (int v = 0; v < NV; ++v) __builtin_prefetch(here + v * next + ahead, 0, 2);
+      if constexpr (!Spread) x += step;
     }
   }
+  const auto out = [&](int m, int v) { return tile.out[m] + v * tile.out_next; };
   if (tile.add)
     for (int m = 0; m < M; ++m)
-      for (int v = 0; v < NV; ++v) store<T, V>(tile.out[m] + v * V, load<T, V>(tile.out[m] + v * V) + sum[m][v]);
+      for (int v = 0; v < NV; ++v) store<T, V>(out(m, v), load<T, V>(out(m, v)) + sum[m][v]);
   else if (tile.past)
     for (int m = 0; m < M; ++m)
-      for (int v = 0; v < NV; ++v) stream<T, V>(tile.out[m] + v * V, sum[m][v]);
+      for (int v = 0; v < NV; ++v) stream<T, V>(out(m, v), sum[m][v]);
   else
     for (int m = 0; m < M; ++m)
-      for (int v = 0; v < NV; ++v) store<T, V>(tile.out[m] + v * V, sum[m][v]);
+      for (int v = 0; v < NV; ++v) store<T, V>(out(m, v), sum[m][v]);
 }
 
 template <class T, int V, int NV, int M>
 void multiply(const Tile<T>& tile) {
+  const bool spread = tile.from;
   switch (tile.fetch) {
-    case Fetch::kNothing: return multiply_tile<T, V, NV, M, Fetch::kNothing>(tile);
-    case Fetch::kA: return multiply_tile<T, V, NV, M, Fetch::kA>(tile);
-    case Fetch::kX: return multiply_tile<T, V, NV, M, Fetch::kX>(tile);
+    case Fetch::kNothing:
+      return spread ? multiply_tile<T, V, NV, M, Fetch::kNothing, true>(tile)
+                    : multiply_tile<T, V, NV, M, Fetch::kNothing, false>(tile);
+    case Fetch::kRows: return multiply_tile<T, V, NV, M, Fetch::kRows, true>(tile);
+    case Fetch::kFirst: return multiply_tile<T, V, NV, M, Fetch::kFirst, false>(tile);
+    case Fetch::kX: return multiply_tile<T, V, NV, M, Fetch::kX, false>(tile);
   }
 }
 
@@ -180,12 +191,19 @@ struct Lanes {
   static constexpr int kLeast = kVectorBytes >= 64 ? kVector / 2 : kVector;
 };
 
+// One or two vectors of so many lanes: a whole vector, or a half.
+template <class T>
+void multiply_vectors(int lanes, int vectors, int rows, const Tile<T>& tile) {
+  constexpr int V = Lanes<T>::kVector, H = Lanes<T>::kLeast;
+  if (lanes == V) return vectors == 2 ? multiply<T, V, 2>(rows, tile) : multiply<T, V, 1>(rows, tile);
+  if constexpr (H < V) vectors == 2 ? multiply<T, H, 2>(rows, tile) : multiply<T, H, 1>(rows, tile);
+}
+
+// The same where lanes lie side by side.
 template <class T>
 void multiply_lanes(int lanes, int rows, const Tile<T>& tile) {
   constexpr int V = Lanes<T>::kVector;
-  if (lanes == 2 * V) return multiply<T, V, 2>(rows, tile);
-  if (lanes == V) return multiply<T, V, 1>(rows, tile);
-  if constexpr (Lanes<T>::kLeast < V) multiply<T, V / 2, 1>(rows, tile);
+  multiply_vectors<T>(lanes < V ? lanes : V, lanes > V ? 2 : 1, rows, tile);
 }
 
 // A constant size lets the compiler make it vector moves.

@@ -49,10 +49,11 @@ struct Rows {
   }
 };
 
+constexpr i64 kPiece = 64;
+
 // Calls body(position, offset, count): `count` positions from `position` on, the first of them `offset` elements into a sample.
 template <class T, class F>
 void each_piece(const Rows& rows, Range positions, F body) {
-  constexpr i64 kPiece = 64;
   for (i64 at = positions.begin; at < positions.end;) {
     const i64 row = at / rows.length, first = at % rows.length;
     const i64 end = rows.length < first + positions.end - at ? rows.length : first + positions.end - at;
@@ -78,11 +79,14 @@ i64 pitch_of(i64 positions, i64 lanes) {
 template <class S, class T>
 void to_lanes(const S* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads, i64 positions,
               i64 pitch) {
+  constexpr i64 kLine = 64 / sizeof(S);
   parallel(threads, [&](int worker, int workers) {
     each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
       const S* source = from + offset;
       T* target = to + (position + position / positions * (pitch - positions)) * lanes;
       if (rows.step == 1) {
+        for (i64 b = 0; b < batch; ++b)  // the next piece, while this one is turned
+          for (i64 i = 0; i < kPiece; i += kLine) __builtin_prefetch(source + b * batch_stride + kPiece + i, 0, 2);
         transpose(source, batch_stride, batch, count, target, lanes, {count, lanes});
       } else {
         for (i64 b = 0; b < batch; ++b)

@@ -42,6 +42,18 @@ inline void transpose_corner(const From* from, i64 from_step, i64 rows, i64 colu
     for (int c = 0; c < columns; ++c) write<V>(to + c * to_step, corner[c]);
 }
 
+// to[c * to_step + r] = row(r)[c] for a corner of V by V, of which some columns may be missing.
+template <int V, class T, class Row>
+inline void turn_rows(Row row, i64 columns, T* to, i64 to_step) {
+  typename Vector<T, V>::type corner[V];
+  for (int r = 0; r < V; ++r) corner[r] = load<T, V>(row(r));
+  turn<V, V / 2>(corner);
+  if (columns >= V)
+    for (int c = 0; c < V; ++c) store<T, V>(to + c * to_step, corner[c]);
+  else
+    for (int c = 0; c < columns; ++c) store<T, V>(to + c * to_step, corner[c]);
+}
+
 template <class From, class To>
 inline void transpose_scalars(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step, i64 written) {
   for (i64 c = 0; c < columns; ++c) {

@@ -3,6 +3,7 @@
 
 #include "layout.hpp"
 #include "memory.hpp"
+#include "phases.hpp"
 #include "threads.hpp"
 #include "window.hpp"
 
@@ -71,42 +72,89 @@ inline bool every_output_reads(const cv_problem& p) {
   return reading == p.out_channels;
 }
 
+// Neighbouring positions that share a kernel, and are worked on at once.
+struct Stretch {
+  Place first;
+  i64 count;
+  i64 across;  // positions from one of them to the next
+  Box box;
+};
+
+// All of them, in the order of their kernels and so that no more than `longest` are together.
+class Stretches {
+ public:
+  Stretches(const cv_problem& p, i64 longest)
+      : d0_(p.axes[0], false, 1), d1_(p.axes[1], false, 1), d2_(p.axes[2], false, is_local(p.axes[2]) ? 1 : longest) {}
+  explicit operator bool() const { return d0_ && d1_ && d2_; }
+  i64 count() const { return d0_.count() * d1_.count() * d2_.count(); }
+  Stretch operator[](i64 number) const {
+    const Run& r2 = d2_.begin()[number % d2_.count()];
+    const Run& r1 = d1_.begin()[number / d2_.count() % d1_.count()];
+    const Run& r0 = d0_.begin()[number / d2_.count() / d1_.count()];
+    const auto first = [](const Run& r) { return r.phase->first + r.begin * r.phase->step; };
+    return {
+        {{first(r0), first(r1), first(r2)}}, r2.count, r2.phase->step, {{r0.low, r1.low, r2.low}, {r0.high, r1.high, r2.high}}};
+  }
+
+ private:
+  Direction d0_, d1_, d2_;
+};
+
 // From the weights of a position to those of the next, when they are worth fetching ahead: read once, from memory.
 inline i64 ahead_of(const cv_problem& p, const Place& s) {
   const bool next = p.axes[2].tile > 1 && (s.at[2] + 1) % p.axes[2].tile != 0 && s.at[2] + 1 < p.axes[2].output;
   return next && kernels_of(p) > 16 ? p.axes[2].tile_step : 0;
 }
 
-// Rows of lanes, one from each place, copied side by side: vector by vector, as multiply_rows reads them.
-template <class T, class F>
-void gather(i64 rows, Range lanes, F from, T* to) {
-  for (i64 b = lanes.begin; b < lanes.end;) {
-    const int r = next_lanes<T>(lanes.end - b);
-    for (i64 j = 0; j < rows; ++j, to += r) copy_lanes(r, from(j) + b, to);
-    b += r;
-  }
-}
+// A vector of samples, or two, at one position or two.
+struct Vectors {
+  int lanes, count;
+  i64 position[2], lane[2];
 
-// out(row) (+)= sum over j of a(row)[at[j]] * x[j], for lanes of `n` rows of x that gather() made.
-template <class T, class A, class Out>
-void multiply_rows(i64 count, Range lanes, i64 n, const i64* at, const T* gathered, bool add, i64 ahead, A a_of, Out out_of) {
-  for (i64 row = 0; row < count;) {
-    const int rows = next_rows(count - row);
-    const T* a[kMostRows];
-    T* out[kMostRows];
-    for (int m = 0; m < rows; ++m) a[m] = a_of(row + m);
-    const T* x = gathered;
-    for (i64 b = lanes.begin; b < lanes.end;) {
-      const int r = next_lanes<T>(lanes.end - b);
-      for (int m = 0; m < rows; ++m) out[m] = out_of(row + m) + b;
-      multiply_lanes<T>(r, rows,
-                        Tile<T>{n, a, at, x, r, out, add, ahead && b == lanes.begin ? Fetch::kA : Fetch::kNothing, ahead});
-      x += n * r;
-      b += r;
-    }
-    row += rows;
+  // From the first to the second, of samples that lie side by side and positions so far from each other.
+  i64 next(i64 across) const { return (position[1] - position[0]) * across + lane[1] - lane[0]; }
+};
+
+// All samples of a few positions: vectors, then halves.
+template <class T>
+class EachVectors {
+ public:
+  static constexpr i64 kTogether = 4 * Lanes<T>::kMost;  // samples at most, those of all positions
+
+  // Does nothing where it is what it was.
+  void set(i64 positions, Range lanes) {
+    constexpr int V = Lanes<T>::kVector, H = Lanes<T>::kLeast;
+    if (positions == positions_ && lanes.begin == lanes_.begin && lanes.end == lanes_.end) return;
+    positions_ = positions;
+    lanes_ = lanes;
+    end_ = vectors_;
+    const i64 whole = (lanes.end - lanes.begin) / V * V;
+    add(V, {lanes.begin, lanes.begin + whole});
+    if constexpr (H < V) add(H, {lanes.begin + whole, lanes.end});
   }
-}
+  const Vectors* begin() const { return vectors_; }
+  const Vectors* end() const { return end_; }
+
+ private:
+  void add(int width, Range lanes) {
+    i64 left = positions_ * ((lanes.end - lanes.begin) / width);
+    Vectors some{width, 0, {}, {}};
+    for (i64 position = 0; position < positions_; ++position)
+      for (i64 lane = lanes.begin; lane < lanes.end; lane += width) {
+        some.position[some.count] = position;
+        some.lane[some.count] = lane;
+        --left;
+        if (++some.count < 2 && left) continue;
+        *end_++ = some;
+        some.count = 0;
+      }
+  }
+
+  Vectors vectors_[kTogether / Lanes<T>::kLeast];
+  Vectors* end_ = vectors_;
+  i64 positions_ = 0;
+  Range lanes_{};
+};
 
 template <class T>
 void zero(T* data, i64 count, int threads) {

@@ -85,8 +85,8 @@ struct Window {
     return true;
   }
 
-  void build(const cv_problem& p, const Box& box, const i64* channels, Range inputs, i64 lanes) {
-    const i64 plane = inputs_of(p);
+  // Channels lie `plane` positions from each other.
+  void build(const cv_problem& p, const Box& box, const i64* channels, Range inputs, i64 plane, i64 lanes) {
     const i64 row = p.axes[1].size * p.axes[2].size * p.axes[0].dilation, line = p.axes[2].size * p.axes[1].dilation;
     n = 0;
     for (i64 i = inputs.begin; i < inputs.end; ++i)
