@@ -106,6 +106,8 @@ template <class T, int V, int NV, int M, Fetch What, bool Spread>
 void multiply_tile(const Tile<T>& tile) {
   using Vec = typename Vector<T, V>::type;
   constexpr i64 kLine = 64 / sizeof(T);
+  // Of rows each line is fetched once, and again where products are few and the memory slower than they.
+  constexpr bool kInLines = NV * V * sizeof(T) == 2 * kVectorBytes;
   const T* a[M];
   for (int m = 0; m < M; ++m) a[m] = tile.a[m];
   if (!tile.past)
@@ -119,9 +121,10 @@ void multiply_tile(const Tile<T>& tile) {
   const i64* const end = at + tile.n;
   const i64 step = tile.step, next = tile.x_next;
   [[maybe_unused]] const i64 ahead = tile.ahead;
+  [[maybe_unused]] int turn = 0;
   while (at != end) {
     const i64* stop = end;
-    if constexpr (What == Fetch::kRows) {
+    if constexpr (What == Fetch::kRows && kInLines) {
       if (end - at > kLine) stop = at + kLine;
       for (int m = 0; m < M; ++m) __builtin_prefetch(a[m] + *at + ahead, 0, 2);
     }
@@ -132,6 +135,10 @@ void multiply_tile(const Tile<T>& tile) {
       for (int m = 0; m < M; ++m) {
         const T one = a[m][*at];
         for (int v = 0; v < NV; ++v) sum[m][v] += one * xs[v];
+      }
+      if constexpr (What == Fetch::kRows && !kInLines) {
+        __builtin_prefetch(tile.a[turn] + *at + ahead, 0, 2);
+        turn = turn + 1 == M ? 0 : turn + 1;
       }
       if constexpr (What == Fetch::kFirst) __builtin_prefetch(a[0] + *at + ahead, 0, 2);
       if constexpr (What == Fetch::kX)
