@@ -13,13 +13,14 @@ from dataclasses import asdict
 
 import torch
 
-from . import calls, cases, measure, networks, page, ranks, results, run, sweep, training
+from . import calls, cases, checkpoints, measure, networks, page, ranks, results, run, sweep, training
 
 WHOLE = {
     "calls": calls,
     "training": training,
     "clcnet": networks,
     "ranks": ranks,
+    "checkpoints": checkpoints,
     "page": page,
 }  # measured as a whole, in this order
 
