@@ -4,6 +4,7 @@
 #pragma once
 
 #include "along_window.hpp"
+#include "columns.hpp"
 #include "correlate.hpp"
 #include "held.hpp"
 #include "units.hpp"
@@ -28,20 +29,26 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
   constexpr i64 kTogether = 2 * Lanes<T>::kMost;  // samples whose gradients stay in a core's first cache
-  const Stretches stretches(p, lanes < kTogether ? kTogether / lanes : 1);
+  const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
+  const bool many = lanes >= Lanes<T>::kMost * (samples ? threads : 1);  // for each thread
+  const i64 join = many ? joined<S>(p) : 1;
+  const Stretches stretches(p, lanes < kTogether ? kTogether / lanes : 1, join);
   const i64 plane = pitch_of<T>(positions, lanes);
   Buffer<T> gradient(p.out_channels * plane * lanes), result(p.in_channels * inputs * lanes);
-  const i64 own_values = outputs * kTogether + AlongWindow<T>::values(window, outputs) + Held<S>::values(window, outputs);
-  const i64 own_places = 2 * window + outputs + Held<S>::places(window, outputs);
+  const i64 gathered = outputs * kTogether * join;
+  const i64 own_values = gathered + AlongWindow<T>::values(window, outputs) + Held<S>::values(window, outputs);
+  const i64 held_places = outputs + Held<S>::places(window, outputs);
+  const i64 own_places = 2 * window + held_places + Columns::places(p.axes[2], join, outputs);
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
-  if (!stretches || !gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
+  const i64 most_columns = Columns::most(p.axes[2], join);
+  Buffer<Column> all_columns(most_columns * threads);
+  if (!stretches || !all_columns || !gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
   const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, plane != positions);
   to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
            positions, plane);
   zero(result.get(), p.in_channels * inputs * lanes, threads);
 
-  const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
   const i64 steps = lanes / Lanes<T>::kLeast;
   parallel(threads, [&](int worker, int workers) {
     Range mine_lanes{0, lanes}, mine_channels{0, p.in_channels};
@@ -55,8 +62,9 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
     i64* const own = tables.get() + worker * own_places;
     Window table{0, own, own + window};
     EachVectors<T> each;
-    const AlongWindow<T> along(scratch + outputs * kTogether, own + 2 * window);
-    Held<S> held(scratch + outputs * kTogether + AlongWindow<T>::values(window, outputs), own + 2 * window + outputs);
+    const AlongWindow<T> along(scratch + gathered, own + 2 * window);
+    Held<S> held(scratch + gathered + AlongWindow<T>::values(window, outputs), own + 2 * window + outputs);
+    Columns columns(all_columns.get() + worker * most_columns, own + 2 * window + held_places);
     const i64 all = stretches.count();
     each_block(p, all, {0, count_of_blocks(p) * all}, [&](const Block& block, i64 begin, i64 end) {
       Range read{0, block.n_inputs};
@@ -65,23 +73,31 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
       if (read.begin == read.end) return;
       bool runs_along = false;
       Box known{};
+      i64 known_count = 0;
       for (i64 number = begin; number < end; ++number) {
         const Stretch stretch = stretches[number];
         const Place& s = stretch.first;
         if (number == begin || !(stretch.box == known)) {
-          table.build(p, stretch.box, block.inputs, read, inputs, lanes);
+          Box box = stretch.box;
+          if (join > 1 && box.low[2] < box.high[2]) box.high[2] = box.low[2] + 1;  // columns have the other taps
+          table.build(p, box, block.inputs, read, inputs, lanes);
           held.begin(p, block, table);
+          known_count = 0;
+          columns.set_one(held.rows());
           runs_along = table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side()) &&
                        equally_spaced(held.rows(), block.n_outputs);
         }
         known = stretch.box;
+        if (join > 1 && stretch.count != known_count)
+          columns.set(p.axes[2], known.low[2], known.high[2], stretch.count, held.rows(), block.n_outputs);
+        known_count = stretch.count;
         T* const origin = result.get() + origin_of(p, s, lanes);
-        const i64 next = ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
+        const i64 next = join > 1 ? stretch.count * ahead_of(p, s) : ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
         const i64 x_across = stretch.across * p.axes[2].stride * lanes, across = stretch.across * lanes;
         const i64 position = position_of(p, s);
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), next);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * plane + position) * lanes; };
-        const bool few = stretch.count * (mine_lanes.end - mine_lanes.begin) < Lanes<T>::kMost;
+        const bool few = join == 1 && stretch.count * (mine_lanes.end - mine_lanes.begin) < Lanes<T>::kMost;
         if (few && runs_along) {
           for (i64 q = 0; q < stretch.count; ++q)
             along.add(
@@ -90,30 +106,46 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
           continue;
         }
         for (i64 b0 = mine_lanes.begin; b0 < mine_lanes.end; b0 += kTogether) {
-          each.set(stretch.count, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
+          each.set(join > 1 ? 1 : stretch.count, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
+          const i64 apart = join > 1 ? stretch.count : 1;  // positions whose gradients are gathered one after the other
           T* to = scratch;
           for (const Vectors& some : each)
-            for (i64 o = 0; o < block.n_outputs; ++o)
-              for (int v = 0; v < some.count; ++v, to += some.lanes) {
-                const T* const vector = from(o) + some.position[v] * across + some.lane[v];
-                __builtin_prefetch(vector + stretch.count * across, 0, 2);
-                copy_lanes(some.lanes, vector, to);
-              }
+            for (i64 q = 0; q < apart; ++q)
+              for (i64 o = 0; o < block.n_outputs; ++o)
+                for (int v = 0; v < some.count; ++v, to += some.lanes) {
+                  const T* const vector = from(o) + (q + some.position[v]) * across + some.lane[v];
+                  __builtin_prefetch(vector + stretch.count * across, 0, 2);
+                  copy_lanes(some.lanes, vector, to);
+                }
+          const T* const base = held.base();
+          const i64 *const taps = held.taps(), *const input = table.input;
+          const int turn = static_cast<int>(kMostRows / (columns.count() + 1));
           for (i64 k = 0; k < table.n;) {
             const int rows = next_rows(table.n - k);
-            const T* a[kMostRows];
-            for (int m = 0; m < rows; ++m) a[m] = held.base() + held.taps()[k + m];
-            Fetch fetch = ahead && b0 == mine_lanes.begin ? Fetch::kFirst : Fetch::kNothing;
-            const T* x = scratch;
-            for (const Vectors& some : each) {
-              T* out[kMostRows];
-              for (int m = 0; m < rows; ++m) out[m] = origin + table.input[k + m] + some.position[0] * x_across + some.lane[0];
-              const i64 step = some.count * some.lanes;
-              multiply_vectors<T>(some.lanes, some.count, rows,
-                                  Tile<T>{block.n_outputs, a, held.rows(), x, step, nullptr, some.lanes, some.next(x_across), out,
-                                          true, fetch, ahead});
-              x += block.n_outputs * step;
-              fetch = Fetch::kNothing;
+            int first = 0;  // of the rows: another for each column, so that all of them are fetched ahead
+            for (const Column& column : columns) {
+              const T* a[kMostRows];
+              T* to_rows[kMostRows];
+              T* const at = origin + column.input * lanes;
+              const auto put = [&](int to, i64 row, int count) {  // by parts: a condition on each would become a slow gather
+                for (int m = 0; m < count; ++m) a[to + m] = base + taps[row + m];
+                for (int m = 0; m < count; ++m) to_rows[to + m] = at + input[row + m];
+              };
+              put(0, k + first, rows - first);
+              put(rows - first, k, first);
+              first = first + 1 + turn < rows ? first + 1 + turn : 0;
+              Fetch fetch = ahead && b0 == mine_lanes.begin ? Fetch::kFirst : Fetch::kNothing;
+              const T* x = scratch;
+              for (const Vectors& some : each) {
+                const i64 step = some.count * some.lanes, each_position = block.n_outputs * step;
+                T* out[kMostRows];
+                for (int m = 0; m < rows; ++m) out[m] = to_rows[m] + some.position[0] * x_across + some.lane[0];
+                multiply_vectors<T>(some.lanes, some.count, rows,
+                                    Tile<T>{column.count * block.n_outputs, a, column.at, x + column.first * each_position, step,
+                                            nullptr, some.lanes, some.next(x_across), out, true, fetch, ahead});
+                x += apart * each_position;
+                fetch = Fetch::kNothing;
+              }
             }
             k += rows;
           }

@@ -72,7 +72,7 @@ inline bool every_output_reads(const cv_problem& p) {
   return reading == p.out_channels;
 }
 
-// Neighbouring positions that share a kernel, and are worked on at once.
+// Neighbouring positions that are worked on at once.
 struct Stretch {
   Place first;
   i64 count;
@@ -80,11 +80,12 @@ struct Stretch {
   Box box;
 };
 
-// All of them, in the order of their kernels and so that no more than `longest` are together.
+// All of them, in the order of their kernels and so that no more than `longest` are together; where each has a kernel of its own,
+// no more than `own`.
 class Stretches {
  public:
-  Stretches(const cv_problem& p, i64 longest)
-      : d0_(p.axes[0], false, 1), d1_(p.axes[1], false, 1), d2_(p.axes[2], false, is_local(p.axes[2]) ? 1 : longest) {}
+  Stretches(const cv_problem& p, i64 longest, i64 own = 1)
+      : d0_(p.axes[0], false, 1), d1_(p.axes[1], false, 1), d2_(p.axes[2], false, is_local(p.axes[2]) ? own : longest) {}
   explicit operator bool() const { return d0_ && d1_ && d2_; }
   i64 count() const { return d0_.count() * d1_.count() * d2_.count(); }
   Stretch operator[](i64 number) const {
