@@ -18,8 +18,9 @@ from torch import nn
 import convarium as cv
 from convarium._files import atomic
 from convarium._files.failures import InputError
-from convarium._train import cost
+from convarium._train import cost, pictures
 from convarium._train.config import Config
+from convarium._train.results import Result
 
 TINY = [
     "train",
@@ -67,6 +68,11 @@ def test_a_run_leaves_weights_metrics_settings_and_pictures(run):
     names = {path.suffix for path in run.rglob("*") if path.is_file()}
     assert {".safetensors", ".json", ".csv", ".png"} <= names
     assert not [path for path in run.rglob("*") if path.suffix == atomic.SUFFIX]
+
+
+def test_the_line_of_those_who_see_no_place_is_drawn_below_a_good_network_too():
+    good = Result("place", "local", 0, 0.1, {}, 1, 0.97, 0.1, 97, 100, 0.1, 1_752_170, 2_494_720, 1.0, ())
+    assert pictures._accuracy_parameters([good], 10).startswith(b"\x89PNG")  # without a warning of the layout
 
 
 def test_a_run_records_what_its_engines_were_planned_with(run):

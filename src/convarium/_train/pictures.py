@@ -148,6 +148,7 @@ def _accuracy_parameters(results: Sequence[Result], classes: int) -> bytes:
         axis.set_title(f"{task}: {TASKS[task].summary}", loc="left")
         axis.set_xlabel("parameters of the whole network (equal numbers are drawn side by side)")
         if (placeless := TASKS[task].placeless) is not None:
+            axis.set_ylim(bottom=min(axis.get_ylim()[0], 100 * placeless(classes) - 2))
             axis.axhline(100 * placeless(classes), color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
             axis.annotate(
                 "knows both images, not which is where", (1, 100 * placeless(classes)), xycoords=("axes fraction", "data"),
