@@ -29,8 +29,10 @@ struct Column {
 class Columns {
  public:
   // Of so many positions at most; places() are for their tables.
-  static i64 most(const cv_axis& axis, i64 positions) { return positions + axis.kernel - 1; }
-  static i64 places(const cv_axis& axis, i64 positions, i64 outputs) { return positions * axis.kernel * outputs; }
+  static i64 most(const cv_axis& axis, i64 positions) { return positions > 1 ? positions + axis.kernel - 1 : 1; }
+  static i64 places(const cv_axis& axis, i64 positions, i64 outputs) {
+    return positions > 1 ? positions * axis.kernel * outputs : 0;
+  }
 
   Columns(Column* columns, i64* places) : columns_(columns), places_(places), end_(columns) {}
 
