@@ -91,23 +91,24 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
         if (join > 1 && stretch.count != known_count)
           columns.set(p.axes[2], known.low[2], known.high[2], stretch.count, held.rows(), block.n_outputs);
         known_count = stretch.count;
+        const i64 apart = join > 1 ? stretch.count : 1;  // positions that have kernels of their own
+        const i64 together = stretch.count / apart;      // and those that share one
         T* const origin = result.get() + origin_of(p, s, lanes);
-        const i64 next = join > 1 ? stretch.count * ahead_of(p, s) : ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
+        const i64 next = apart * ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
         const i64 x_across = stretch.across * p.axes[2].stride * lanes, across = stretch.across * lanes;
         const i64 position = position_of(p, s);
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), next);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * plane + position) * lanes; };
-        const bool few = join == 1 && stretch.count * (mine_lanes.end - mine_lanes.begin) < Lanes<T>::kMost;
+        const bool few = together * (mine_lanes.end - mine_lanes.begin) < Lanes<T>::kMost;
         if (few && runs_along) {
-          for (i64 q = 0; q < stretch.count; ++q)
+          for (i64 q = 0; q < together; ++q)
             along.add(
                 table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead,
                 [&](i64 o) { return from(o) + q * across; }, origin + q * x_across);
           continue;
         }
         for (i64 b0 = mine_lanes.begin; b0 < mine_lanes.end; b0 += kTogether) {
-          each.set(join > 1 ? 1 : stretch.count, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
-          const i64 apart = join > 1 ? stretch.count : 1;  // positions whose gradients are gathered one after the other
+          each.set(together, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
           T* to = scratch;
           for (const Vectors& some : each)
             for (i64 q = 0; q < apart; ++q)
