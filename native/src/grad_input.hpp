@@ -30,9 +30,9 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
   const i64 outputs = most_outputs(p);
   constexpr i64 kTogether = 2 * Lanes<T>::kMost;  // samples whose gradients stay in a core's first cache
   const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
-  const bool many = lanes >= Lanes<T>::kMost * (samples ? threads : 1);  // for each thread
-  const i64 join = many ? joined<S>(p) : 1;
-  const Stretches stretches(p, lanes < kTogether ? kTogether / lanes : 1, join);
+  const i64 join = lanes < Lanes<T>::kMost ? 1 : joined<S>(p);  // whatever the number of threads: sums follow from it
+  // One position of a shared kernel at a time: what two of them add to one place would come in an order that threads change.
+  const Stretches stretches(p, 1, join);
   const i64 plane = pitch_of<T>(positions, lanes);
   Buffer<T> gradient(p.out_channels * plane * lanes), result(p.in_channels * inputs * lanes);
   const i64 gathered = outputs * kTogether * join;
@@ -91,30 +91,24 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
         if (join > 1 && stretch.count != known_count)
           columns.set(p.axes[2], known.low[2], known.high[2], stretch.count, held.rows(), block.n_outputs);
         known_count = stretch.count;
-        const i64 apart = join > 1 ? stretch.count : 1;  // positions that have kernels of their own
-        const i64 together = stretch.count / apart;      // and those that share one
         T* const origin = result.get() + origin_of(p, s, lanes);
-        const i64 next = apart * ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
-        const i64 x_across = stretch.across * p.axes[2].stride * lanes, across = stretch.across * lanes;
-        const i64 position = position_of(p, s);
+        const i64 next = stretch.count * ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
+        const i64 across = stretch.across * lanes, position = position_of(p, s);
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), next);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * plane + position) * lanes; };
-        const bool few = together * (mine_lanes.end - mine_lanes.begin) < Lanes<T>::kMost;
+        const bool few = join == 1 && mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost;
         if (few && runs_along) {
-          for (i64 q = 0; q < together; ++q)
-            along.add(
-                table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead,
-                [&](i64 o) { return from(o) + q * across; }, origin + q * x_across);
+          along.add(table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead, from, origin);
           continue;
         }
         for (i64 b0 = mine_lanes.begin; b0 < mine_lanes.end; b0 += kTogether) {
-          each.set(together, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
+          each.set(1, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
           T* to = scratch;
           for (const Vectors& some : each)
-            for (i64 q = 0; q < apart; ++q)
+            for (i64 q = 0; q < stretch.count; ++q)
               for (i64 o = 0; o < block.n_outputs; ++o)
                 for (int v = 0; v < some.count; ++v, to += some.lanes) {
-                  const T* const vector = from(o) + (q + some.position[v]) * across + some.lane[v];
+                  const T* const vector = from(o) + q * across + some.lane[v];
                   __builtin_prefetch(vector + stretch.count * across, 0, 2);
                   copy_lanes(some.lanes, vector, to);
                 }
@@ -140,11 +134,11 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
               for (const Vectors& some : each) {
                 const i64 step = some.count * some.lanes, each_position = block.n_outputs * step;
                 T* out[kMostRows];
-                for (int m = 0; m < rows; ++m) out[m] = to_rows[m] + some.position[0] * x_across + some.lane[0];
+                for (int m = 0; m < rows; ++m) out[m] = to_rows[m] + some.lane[0];
                 multiply_vectors<T>(some.lanes, some.count, rows,
                                     Tile<T>{column.count * block.n_outputs, a, column.at, x + column.first * each_position, step,
-                                            nullptr, some.lanes, some.next(x_across), out, true, fetch, ahead});
-                x += apart * each_position;
+                                            nullptr, some.lanes, some.lanes, out, true, fetch, ahead});
+                x += stretch.count * each_position;
                 fetch = Fetch::kNothing;
               }
             }

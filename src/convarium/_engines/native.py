@@ -80,9 +80,8 @@ def work(map: Map, problem: Problem) -> Work:
         efficiency = 0.6
     elif map == "grad_weight":  # the batch is summed over
         efficiency, rounded = 0.85 * outputs / (outputs + 8) * samples / (samples + 8), 1.0
-    else:  # back, what a window gives is added to it, which few outputs do not make up for, nor half a pair of vectors
-        pairs = lanes >= 2 * LANES or problem.tile[-1] < problem.output_size[-1]
-        beside = 0 if map == "forward" else 7 if pairs else 26
+    else:  # back, what a window gives is added to it, which few outputs do not make up for
+        beside = 0 if map == "forward" else 7 if lanes >= 2 * LANES else 26
         efficiency = 0.85 * outputs / (outputs + 8 + beside)
     numbers = math.prod(problem.input_shape) + math.prod(problem.output_shape)
     turned = numbers * lanes // samples * max(problem.dtype.itemsize, 4)  # halves are computed with as float32
