@@ -16,16 +16,16 @@ constexpr i64 kSamples = 128;         // windows that are held at once
 // What a neighbour `across` reads is fetched ahead.
 template <int V, class T>
 inline void turn_window(const T* origin, const Window& window, const bool* inside, i64 across, i64 step, i64 samples, T* to) {
-  alignas(64) static constexpr T kZeros[V]{};
-  for (i64 k = 0; k < step; k += V)
-    turn_rows<V>(
-        [&](int r) {
-          if (k + r >= window.n || !inside[k + r]) return kZeros;
-          const T* const row = origin + window.input[k + r];
-          __builtin_prefetch(row + across, 0, 2);
-          return row;
-        },
-        samples, to + k, step);
+  using Vec = typename Vector<T, V>::type;
+  for (i64 k = 0; k < step; k += V) {
+    const auto row = [&](int r) {
+      if (k + r >= window.n || !inside[k + r]) return Vec{};
+      const T* const from = origin + window.input[k + r];
+      __builtin_prefetch(from + across, 0, 2);
+      return load<T, V>(from);
+    };
+    turn_rows<V>(row, samples, to + k, step);
+  }
 }
 
 template <class S>

@@ -29,12 +29,11 @@ struct Room {
   i64 read, write;
 };
 
-// to[c * to_step + r] = from[r * from_step + c] for a corner of V by V, of which some rows or columns may be missing.
-template <int V, class From, class To>
-inline void transpose_corner(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step) {
-  using Vec = typename Vector<Computed<From>, V>::type;
-  Vec corner[V];
-  for (int r = 0; r < V; ++r) corner[r] = r < rows ? read<V>(from + r * from_step) : Vec{};
+// to[c * to_step + r] = row(r)[c] for a corner of V by V, of which some columns may be missing.
+template <int V, class To, class Row>
+inline void turn_rows(Row row, i64 columns, To* to, i64 to_step) {
+  typename Vector<Computed<To>, V>::type corner[V];
+  for (int r = 0; r < V; ++r) corner[r] = row(r);
   turn<V, V / 2>(corner);
   if (columns >= V)
     for (int c = 0; c < V; ++c) write<V>(to + c * to_step, corner[c]);
@@ -42,16 +41,11 @@ inline void transpose_corner(const From* from, i64 from_step, i64 rows, i64 colu
     for (int c = 0; c < columns; ++c) write<V>(to + c * to_step, corner[c]);
 }
 
-// to[c * to_step + r] = row(r)[c] for a corner of V by V, of which some columns may be missing.
-template <int V, class T, class Row>
-inline void turn_rows(Row row, i64 columns, T* to, i64 to_step) {
-  typename Vector<T, V>::type corner[V];
-  for (int r = 0; r < V; ++r) corner[r] = load<T, V>(row(r));
-  turn<V, V / 2>(corner);
-  if (columns >= V)
-    for (int c = 0; c < V; ++c) store<T, V>(to + c * to_step, corner[c]);
-  else
-    for (int c = 0; c < columns; ++c) store<T, V>(to + c * to_step, corner[c]);
+// The same of rows that lie equally spaced, and may be missing too.
+template <int V, class From, class To>
+inline void transpose_corner(const From* from, i64 from_step, i64 rows, i64 columns, To* to, i64 to_step) {
+  using Vec = typename Vector<Computed<From>, V>::type;
+  turn_rows<V>([&](int r) { return r < rows ? read<V>(from + r * from_step) : Vec{}; }, columns, to, to_step);
 }
 
 template <class From, class To>
