@@ -96,8 +96,7 @@ class AlongWindow {
             out[i] = sums + (m + i) * window.n + k;
           }
           const Fetch fetch = ahead && b == lanes.begin && !m ? Fetch::kX : Fetch::kNothing;
-          multiply_lanes<T>(width, count,
-                            Tile<T>{outputs, a, places_, weight + k, step, nullptr, V, V, out, false, fetch, ahead});
+          multiply_lanes<T>(width, count, Tile<T>{outputs, a, places_, weight + k, step, out, false, fetch, ahead});
           m += count;
         }
         k += width;

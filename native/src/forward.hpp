@@ -74,8 +74,17 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
               T* to[kMostRows];
               for (int m = 0; m < rows; ++m) to[m] = out(o + m) + some.position[0] * across + some.lane[0];
               multiply_vectors<T>(some.lanes, some.count, rows,
-                                  Tile<T>{table.n, a, held.taps(), origin + some.position[0] * x_across + some.lane[0], 0,
-                                          table.input, some.next(x_across), some.next(across), to, false, fetch, ahead});
+                                  Tile<T>{.n = table.n,
+                                          .a = a,
+                                          .at = held.taps(),
+                                          .x = origin + some.position[0] * x_across + some.lane[0],
+                                          .step = 0,
+                                          .out = to,
+                                          .fetch = fetch,
+                                          .ahead = ahead,
+                                          .from = table.input,
+                                          .x_next = some.next(x_across),
+                                          .out_next = some.next(across)});
               fetch = Fetch::kNothing;
             }
             o += rows;

@@ -61,7 +61,6 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
     T* const scratch = scratches.get() + worker * own_values;
     i64* const own = tables.get() + worker * own_places;
     Window table{0, own, own + window};
-    EachVectors<T> each;
     const AlongWindow<T> along(scratch + gathered, own + 2 * window);
     Held<S> held(scratch + gathered + AlongWindow<T>::values(window, outputs), own + 2 * window + outputs);
     Columns columns(all_columns.get() + worker * most_columns, own + 2 * window + held_places);
@@ -71,6 +70,7 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
       while (read.begin < read.end && block.inputs[read.begin] < mine_channels.begin) ++read.begin;
       while (read.end > read.begin && block.inputs[read.end - 1] >= mine_channels.end) --read.end;
       if (read.begin == read.end) return;
+      const bool few = join == 1 && mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost;
       bool runs_along = false;
       Box known{};
       i64 known_count = 0;
@@ -96,22 +96,23 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
         const i64 across = stretch.across * lanes, position = position_of(p, s);
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), next);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * plane + position) * lanes; };
-        const bool few = join == 1 && mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost;
         if (few && runs_along) {
           along.add(table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead, from, origin);
           continue;
         }
         for (i64 b0 = mine_lanes.begin; b0 < mine_lanes.end; b0 += kTogether) {
-          each.set(1, {b0, mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether});
+          const i64 b_end = mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether;
           T* to = scratch;
-          for (const Vectors& some : each)
+          for (i64 b = b0; b < b_end;) {
+            const int r = next_lanes<T>(b_end - b);
             for (i64 q = 0; q < stretch.count; ++q)
-              for (i64 o = 0; o < block.n_outputs; ++o)
-                for (int v = 0; v < some.count; ++v, to += some.lanes) {
-                  const T* const vector = from(o) + q * across + some.lane[v];
-                  __builtin_prefetch(vector + stretch.count * across, 0, 2);
-                  copy_lanes(some.lanes, vector, to);
-                }
+              for (i64 o = 0; o < block.n_outputs; ++o, to += r) {
+                const T* const vectors = from(o) + q * across + b;
+                __builtin_prefetch(vectors + stretch.count * across, 0, 2);
+                copy_lanes(r, vectors, to);
+              }
+            b += r;
+          }
           const T* const base = held.base();
           const i64 *const taps = held.taps(), *const input = table.input;
           const int turn = static_cast<int>(kMostRows / (columns.count() + 1));
@@ -120,26 +121,31 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
             int first = 0;  // of the rows: another for each column, so that all of them are fetched ahead
             for (const Column& column : columns) {
               const T* a[kMostRows];
-              T* to_rows[kMostRows];
-              T* const at = origin + column.input * lanes;
-              const auto put = [&](int to, i64 row, int count) {  // by parts: a condition on each would become a slow gather
-                for (int m = 0; m < count; ++m) a[to + m] = base + taps[row + m];
-                for (int m = 0; m < count; ++m) to_rows[to + m] = at + input[row + m];
+              T *at[kMostRows], *out[kMostRows];
+              T* const column_origin = origin + column.input * lanes;
+              const auto put = [&](int place, i64 row, int count) {  // by parts: a condition on each would become a slow gather
+                for (int m = 0; m < count; ++m) a[place + m] = base + taps[row + m];
+                for (int m = 0; m < count; ++m) at[place + m] = column_origin + input[row + m];
               };
               put(0, k + first, rows - first);
               put(rows - first, k, first);
               first = first + 1 + turn < rows ? first + 1 + turn : 0;
-              Fetch fetch = ahead && b0 == mine_lanes.begin ? Fetch::kFirst : Fetch::kNothing;
               const T* x = scratch;
-              for (const Vectors& some : each) {
-                const i64 step = some.count * some.lanes, each_position = block.n_outputs * step;
-                T* out[kMostRows];
-                for (int m = 0; m < rows; ++m) out[m] = to_rows[m] + some.lane[0];
-                multiply_vectors<T>(some.lanes, some.count, rows,
-                                    Tile<T>{column.count * block.n_outputs, a, column.at, x + column.first * each_position, step,
-                                            nullptr, some.lanes, some.lanes, out, true, fetch, ahead});
-                x += stretch.count * each_position;
-                fetch = Fetch::kNothing;
+              for (i64 b = b0; b < b_end;) {
+                const int r = next_lanes<T>(b_end - b);
+                for (int m = 0; m < rows; ++m) out[m] = at[m] + b;
+                multiply_lanes<T>(r, rows,
+                                  Tile<T>{.n = column.count * block.n_outputs,
+                                          .a = a,
+                                          .at = column.at,
+                                          .x = x + column.first * block.n_outputs * r,
+                                          .step = r,
+                                          .out = out,
+                                          .add = true,
+                                          .fetch = ahead && b == mine_lanes.begin ? Fetch::kFirst : Fetch::kNothing,
+                                          .ahead = ahead});
+                x += stretch.count * block.n_outputs * r;
+                b += r;
               }
             }
             k += rows;

@@ -110,8 +110,7 @@ int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& gr
               for (int m = 0; m < rows; ++m) out[m] = direct ? row_of(o + m) + k : corner + m * 2 * V;
               for (int m = 0; m < rows; ++m) past = past && reinterpret_cast<std::uintptr_t>(out[m]) % kVectorBytes == 0;
               multiply_lanes<T>(width > V ? 2 * V : V, rows,
-                                Tile<T>{samples, a, count_up, turned + k, step, nullptr, V, V, out, direct && !fresh,
-                                        Fetch::kNothing, 0, past});
+                                Tile<T>{samples, a, count_up, turned + k, step, out, direct && !fresh, Fetch::kNothing, 0, past});
               if (direct) continue;
               for (int m = 0; m < rows; ++m) {
                 T* const row = row_of(o + m);

@@ -92,14 +92,14 @@ struct Tile {
   const T* const* a;
   const i64* at;
   const T* x;
-  i64 step;              // from an element of x to the next
-  const i64* from;       // or where each lies, if not null
-  i64 x_next, out_next;  // from a vector to the next, of two
+  i64 step;  // from an element of x to the next
   T* const* out;
-  bool add;
+  bool add = false;
   Fetch fetch = Fetch::kNothing;
   i64 ahead = 0;
-  bool past = false;  // whether results go past the cache
+  bool past = false;                                         // whether results go past the cache
+  const i64* from = nullptr;                                 // where each element of x lies, if not equally spaced
+  i64 x_next = kVectorBytes / sizeof(T), out_next = x_next;  // from a vector to the next, of two
 };
 
 template <class T, int V, int NV, int M, Fetch What, bool Spread>

@@ -102,8 +102,7 @@ int sum_own(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_o
             }
             for (i64 k = 0; k < taps;) {
               const int width = next_lanes<T>(step - k);
-              multiply_lanes<T>(width, outputs,
-                                Tile<T>{p.batch, g, count_up, turned + q * lanes * step + k, step, nullptr, V, V, out, false});
+              multiply_lanes<T>(width, outputs, Tile<T>{p.batch, g, count_up, turned + q * lanes * step + k, step, out, false});
               for (int m = 0; m < outputs; ++m) {
                 S* const weights = kernel + wires.weight(wire + m) + q * p2.weights;
                 const i64 end = k + width < taps ? k + width : taps;

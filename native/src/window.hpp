@@ -15,11 +15,6 @@ inline i64 inputs_of(const cv_problem& p) { return p.axes[0].size * p.axes[1].si
 inline i64 taps_of(const cv_problem& p) { return p.axes[0].kernel * p.axes[1].kernel * p.axes[2].kernel; }
 inline i64 kernels_of(const cv_problem& p) { return p.axes[0].tile * p.axes[1].tile * p.axes[2].tile; }
 
-inline Place place_of(const cv_problem& p, i64 position) {
-  const i64 last = position % p.axes[2].output, rest = position / p.axes[2].output;
-  return {{rest / p.axes[1].output, rest % p.axes[1].output, last}};
-}
-
 inline i64 position_of(const cv_problem& p, const Place& s) {
   return (s.at[0] * p.axes[1].output + s.at[1]) * p.axes[2].output + s.at[2];
 }
