@@ -15,7 +15,6 @@ namespace cv::CV_ISA {
 constexpr int kMostOutputs = 4;
 constexpr int kMostTaps = kVectorBytes == 64 || kMostRows == 8 ? 6 : 3;  // as many sums as there are registers
 constexpr i64 kSteps = 192;                                              // positions before sums go back to memory
-constexpr i64 kSums = 192 * 1024;                                        // bytes of sums in a core's second cache
 
 // sums[m][n] += the sum over lines and positions of  g[m] * x[from[n]].
 template <class T>
@@ -138,15 +137,14 @@ class Parts {
   Buffer<i64> rows_, steps_, numbers_;
 };
 
-// Whether a kernel has positions enough that its sums are worth leaving in vectors of samples. Where these are few, such vectors
-// are half empty, and windows that are turned over are not: with many outputs to serve they are the faster way.
+// Whether sums are worth leaving in vectors of samples: a kernel has positions enough, samples fill a vector, and a block is too
+// small for vectors of outputs to be the faster way.
 template <class T>
 bool sums_stay(const cv_problem& p) {
-  constexpr i64 kManyOutputs = 1024, kManyInputs = 64;
-  if (most_outputs(p) * lanes_of<T>(p.batch) >= kManyOutputs * p.batch && largest_window(p) >= kManyInputs * taps_of(p))
-    return false;
-  const i64 vectors = (p.batch + Lanes<T>::kVector - 1) / Lanes<T>::kVector;
-  return outputs_of(p) / kernels_of(p) * vectors >= 64 && p.axes[2].output >= 4 * p.axes[2].tile;
+  constexpr i64 V = Lanes<T>::kVector;
+  const i64 vectors = (p.batch + V - 1) / V;
+  const bool many = outputs_of(p) / kernels_of(p) * vectors >= 64 && p.axes[2].output >= 4 * p.axes[2].tile;
+  return many && p.batch >= V && (most_outputs(p) < 16 || largest_window(p) < 32 * taps_of(p));
 }
 
 template <class S>
@@ -200,12 +198,9 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
                           i64* from, i64* slots) {
     const i64 n_all = (i.end - i.begin) * taps;
     __builtin_memset(sums, 0, (o.end - o.begin) * n_all * V * sizeof(T));
-    for (const Run& r0 : d0) {
-      if (r0.phase != &p0) continue;
-      for (const Run& r1 : d1) {
-        if (r1.phase != &p1) continue;
-        for (const Run& r2 : d2) {
-          if (r2.phase != &p2) continue;
+    for (const Run& r0 : p0.runs) {
+      for (const Run& r1 : p1.runs) {
+        for (const Run& r2 : p2.runs) {
           i64 n = 0;
           for (i64 channel = i.begin; channel < i.end; ++channel)
             for (i64 a = r0.low; a < r0.high; ++a)

@@ -14,7 +14,7 @@ cv_way way(const cv_problem& p, cv_map map, bool lines) {
   if (const int asked = p.way & (CV_GATHERED | CV_NEIGHBOURS | (lines ? CV_LINES : 0))) return static_cast<cv_way>(asked);
   const bool weight = map == CV_GRAD_WEIGHT;
   if (lines && (weight ? sums_along_lines<T>(p) : goes_along_lines<T>(p, map == CV_GRAD_INPUT))) return CV_LINES;
-  return (weight ? (are_own(p) && are_small(p)) || sums_stay<T>(p) : reads_apart(p)) ? CV_NEIGHBOURS : CV_GATHERED;
+  return (weight ? are_small(p) || sums_stay<T>(p) : reads_apart(p)) ? CV_NEIGHBOURS : CV_GATHERED;
 }
 
 template <class S>

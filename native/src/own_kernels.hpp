@@ -25,9 +25,6 @@ inline void copy_few(const T* from, i64 count, T* to) {
   for (; count; --count) *to++ = *from++;
 }
 
-// Whether each position's kernel is its own.
-inline bool are_own(const cv_problem& p) { return is_local(p.axes[0]) && is_local(p.axes[1]) && is_local(p.axes[2]); }
-
 template <class S>
 int sum_own(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;

@@ -12,11 +12,22 @@ namespace cv::CV_ISA {
 // Whether each position has a kernel of its own in this direction.
 inline bool is_local(const cv_axis& axis) { return axis.tile == axis.output; }
 
+// Whether each position's kernel is its own.
+inline bool are_own(const cv_problem& p) { return is_local(p.axes[0]) && is_local(p.axes[1]) && is_local(p.axes[2]); }
+
+struct Run;
+struct Runs {
+  const Run *first, *last;
+  const Run* begin() const { return first; }
+  const Run* end() const { return last; }
+};
+
 // Position q of a phase is `first + q * step` of what is written; its tap i reads `from[i] + q * across`, and its weight is
 // `weight[i] + q * weights`.
 struct Phase {
   i64 first, step, count, across, weights, taps;
   const i64 *weight, *from;
+  Runs runs;
 };
 
 // Positions of a phase, from `begin` on, of which taps low to high meet what is read.
@@ -45,7 +56,7 @@ class Direction {
     i64 *weight = tables_.get(), *from = weight + tile_ * axis.kernel;
     for (i64 r = 0; r < step; ++r) {
       Phase& phase = phases_.get()[r];
-      phase = {r, step, (written - r + step - 1) / step, across, weights, 0, weight, from};
+      phase = {r, step, (written - r + step - 1) / step, across, weights, 0, weight, from, {}};
       for (i64 m = 0; m < axis.kernel; ++m) {
         const i64 at = back ? r - axis.begin - m * axis.dilation : r * axis.stride + axis.begin + m * axis.dilation;
         if (back && at % axis.stride) continue;
@@ -66,7 +77,8 @@ class Direction {
   const Phase& phase(i64 number) const { return phases_.get()[number]; }
 
  private:
-  void add_runs(const Phase& phase, i64 longest) {
+  void add_runs(Phase& phase, i64 longest) {
+    phase.runs.first = end();
     for (i64 q = 0; q < phase.count;) {
       Run run{&phase, q, 0, 0, 0};
       meet(phase, q, run.low, run.high);
@@ -81,6 +93,7 @@ class Direction {
         runs_.get()[count_++] = {&phase, run.begin + begin, all * (piece + 1) / pieces - begin, run.low, run.high};
       }
     }
+    phase.runs.last = end();
   }
 
   // What a phase reads is in order, so taps that meet it are neighbours.

@@ -10,6 +10,7 @@
 namespace cv::CV_ISA {
 
 constexpr i64 kCache = 192 * 1024;  // bytes of a core's second cache for windows; weights share the rest
+constexpr i64 kSums = 192 * 1024;   // and of sums
 
 // One block: each of the outputs reads each of the inputs.
 struct Block {
