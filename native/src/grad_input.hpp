@@ -6,7 +6,9 @@
 #include "along_window.hpp"
 #include "columns.hpp"
 #include "correlate.hpp"
+#include "forward.hpp"
 #include "held.hpp"
+#include "mirrored.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
@@ -26,6 +28,10 @@ template <class S>
 int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads) {
   using T = Computed<S>;
   if (p.way & CV_NEIGHBOURS) return correlate<S>(p, true, grad_output, weight, grad_input, threads);
+  if (is_mirrored(p)) {
+    const Mirrored<S> mirrored(p, weight, threads);
+    return mirrored ? forward<S>(mirrored.problem(), grad_output, mirrored.weight(), grad_input, threads) : CV_NO_MEMORY;
+  }
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
   constexpr i64 kTogether = 2 * Lanes<T>::kMost;  // samples whose gradients stay in a core's first cache
