@@ -137,14 +137,13 @@ class Parts {
   Buffer<i64> rows_, steps_, numbers_;
 };
 
-// Whether sums are worth leaving in vectors of samples: a kernel has positions enough, samples fill a vector, and a block is too
-// small for vectors of outputs to be the faster way.
+// Whether sums are worth leaving in vectors of samples: a kernel has positions enough, samples fill a vector, and outputs do not.
 template <class T>
 bool sums_stay(const cv_problem& p) {
   constexpr i64 V = Lanes<T>::kVector;
   const i64 vectors = (p.batch + V - 1) / V;
   const bool many = outputs_of(p) / kernels_of(p) * vectors >= 64 && p.axes[2].output >= 4 * p.axes[2].tile;
-  return many && p.batch >= V && (most_outputs(p) < 16 || largest_window(p) < 32 * taps_of(p));
+  return many && p.batch >= V && !are_large(p);
 }
 
 template <class S>

@@ -9,12 +9,13 @@
 
 namespace cv::CV_ISA {
 
-// Whether windows are turned over, and not sums: a sum has one position, and outputs are too few to fill vectors, or so many that
-// they outnumber the samples by far.
+// Whether windows are turned over, and not sums: a sum has one position, and outputs fill no vector, or there are many of them to
+// read a window that stays in a core's first cache.
 template <class T>
 bool turns_windows(const cv_problem& p) {
-  const i64 outputs = most_outputs(p);
-  return are_own(p) && (outputs < Lanes<T>::kLeast || outputs > 4 * p.batch);
+  constexpr i64 kFirstCache = 28 * 1024;
+  const i64 outputs = most_outputs(p), window = largest_window(p) * p.batch * static_cast<i64>(sizeof(T));
+  return are_own(p) && (outputs < Lanes<T>::kLeast || (outputs >= Lanes<T>::kMost && window <= kFirstCache));
 }
 
 template <class S>

@@ -89,6 +89,7 @@ bool goes_along_lines(const cv_problem& p, bool back) {
 // grad_weight: there, samples side by side let several outputs share what is read.
 template <class T>
 bool sums_along_lines(const cv_problem& p) {
+  if (are_large(p) || (!are_small(p) && p.axes[2].tile > 1)) return false;
   const i64 weights = count_of_edges(p) * kernels_of(p) * taps_of(p);
   if (!lines_hold_little<T>(p, false, p.in_channels + p.out_channels) || weights * static_cast<i64>(sizeof(T)) > kGroupSums)
     return false;

@@ -1,5 +1,5 @@
-// The map back as a map forward: where positions share kernels and none is skipped, an input sums the gradients of the outputs that
-// have read it, as an output sums its inputs. Only the weights lie otherwise, and are copied.
+// The map back as a map forward: where positions share kernels and none is skipped, an input sums the gradients of the outputs
+// that have read it, as an output sums its inputs. Only the weights lie otherwise, and are copied.
 #pragma once
 
 #include "memory.hpp"

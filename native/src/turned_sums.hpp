@@ -28,8 +28,8 @@ struct Sums {
 template <int V, class S, class T>
 void turn_sums(const Sums<T>& sums, S* kernel) {
   using Vec = typename Vector<T, V>::type;
-  for (i64 k = sums.some.begin; k < sums.some.end; k += V)
-    for (i64 o = 0; o < sums.outputs; o += V) {
+  for (i64 o = 0; o < sums.outputs; o += V)
+    for (i64 k = sums.some.begin; k < sums.some.end; k += V) {
       const i64 rows = sums.some.end - k, outputs = sums.outputs - o;
       const T* const from = sums.values + (k - sums.some.begin) * sums.group.width + o;
       const auto row = [&](int r) { return load<T, V>(from + r * sums.group.width); };

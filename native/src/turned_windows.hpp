@@ -74,7 +74,7 @@ int with_turned_windows(const cv_problem& p, const cv_tensor& input, const cv_te
           else turn_window<Lanes<T>::kLeast>(origin + b, full, inside, across, step, p.batch - b, turned + b * step);
           b += whole ? V : Lanes<T>::kLeast;
         }
-        const bool straight = box == all && side_by_side && !p.add && !kIsHalf<S>;
+        const bool met = box == all, straight = side_by_side && !p.add && !kIsHalf<S>;
         for (i64 o = 0; o < block.n_outputs;) {
           const int rows = next_rows(block.n_outputs - o);
           const T* a[kMostRows];
@@ -85,7 +85,7 @@ int with_turned_windows(const cv_problem& p, const cv_tensor& input, const cv_te
             T* out[kMostRows];
             const i64 width = n - k < 2 * V ? n - k : 2 * V;
             const bool direct = straight && width == 2 * V;
-            bool past = direct && large;
+            bool past = direct && met && large;
             for (int m = 0; m < rows; ++m) out[m] = corner + m * 2 * V;
             if constexpr (!kIsHalf<S>)
               if (direct)
@@ -102,6 +102,10 @@ int with_turned_windows(const cv_problem& p, const cv_tensor& input, const cv_te
                 weight = narrow<S>(p.add ? widen(weight) + sum : sum);
               }
           }
+          if (straight && !met)  // a zero times what is no number is none
+            for (int m = 0; m < rows; ++m)
+              for (i64 k = 0; k < n; ++k)
+                if (!inside[k]) weights[m][full.weight[k]] = S{};
           o += rows;
         }
       }
