@@ -41,7 +41,7 @@ class Mirrored {
         taps_(kernels_of(p) * taps_of(p)),
         weight_(count_of_edges(p) * kernels_of(p) * taps_of(p)) {
     if (!*this) return;
-    const i64 taps = taps_of(p), kernels = kernels_of(p);
+    const i64 taps = taps_of(p), kernels = kernels_of(p), all = count_of_edges(p) * taps;  // weights of a kernel
     problem_.in_channels = p.out_channels;
     problem_.out_channels = p.in_channels;
     problem_.rows = rows_.get();
@@ -51,7 +51,7 @@ class Mirrored {
       const cv_blocks& blocks = p.classes[k];
       classes_.get()[k] = {blocks.count, blocks.inputs, blocks.outputs, blocks.input_channels, blocks.output_channels};
     }
-    i64 tap_step = 1, tile_step = count_of_edges(p) * taps, row = 0;
+    i64 tap_step = 1, tile_step = all, row = 0;
     for (int d = 2; d >= 0; --d) {
       const cv_axis& axis = p.axes[d];
       problem_.axes[d] = {axis.output, axis.kernel, axis.size, 1, -axis.dilation, -axis.begin, axis.tile, tile_step, tap_step};
@@ -65,11 +65,11 @@ class Mirrored {
     for (i64 kernel = 0; kernel < kernels; ++kernel)
       for (i64 m = 0; m < taps; ++m) *tap++ = place_of(p, kernel, m);
     parallel(threads, [&](int worker, int workers) {
-      each_block(p, kernels, {0, count_of_blocks(p) * kernels}, [&](const Block& block, i64, i64) {
+      each_block(p, 1, {0, count_of_blocks(p)}, [&](const Block& block, i64, i64) {
         const Range mine = share(block.n_inputs, worker, workers);
         for (i64 kernel = 0; kernel < kernels; ++kernel)
           for (i64 i = mine.begin; i < mine.end; ++i) {
-            S* to = weight_.get() + kernel * count_of_edges(p) * taps + rows_.get()[block.inputs[i]];
+            S* to = weight_.get() + kernel * all + rows_.get()[block.inputs[i]];
             for (i64 o = 0; o < block.n_outputs; ++o) {
               const S* const from = static_cast<const S*>(weight) + p.rows[block.outputs[o]] + i * p.input_step;
               for (i64 m = 0; m < taps; ++m) *to++ = from[taps_.get()[kernel * taps + m]];
