@@ -150,15 +150,15 @@ template <class S>
 int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;
   constexpr int V = Lanes<T>::kVector;
-  const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), taps = taps_of(p);
-  const i64 plane = pitch_of<T>(inputs_of(p), lanes), g_plane = pitch_of<T>(positions, lanes);
+  const i64 lanes = lanes_of<T>(p.batch), taps = taps_of(p);
+  Laned<T> laned(p, p.in_channels, &cv_axis::size), gradient(p, p.out_channels, &cv_axis::output);
+  const i64 plane = laned.plane(), g_plane = gradient.plane();
   const i64 line = p.axes[2].size * lanes, sheet = p.axes[1].size * line;
   const i64 g_line = p.axes[2].output * lanes, g_sheet = p.axes[1].output * g_line;
   const i64 along = (p.axes[2].output + p.axes[2].tile - 1) / p.axes[2].tile;
   const Direction d0(p.axes[0], false, 1, true), d1(p.axes[1], false, along < kSteps ? kSteps / along : 1, true),
       d2(p.axes[2], false, kSteps, true);
   const Parts parts(p, are_small(p));
-  Buffer<T> laned(p.in_channels * plane * lanes), gradient(p.out_channels * g_plane * lanes);
   if (!d0 || !d1 || !d2 || !parts || !laned || !gradient) return CV_NO_MEMORY;
 
   // A unit is a kernel, some outputs and some inputs: so many that their sums stay near, so few that each thread has some.
@@ -186,12 +186,8 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
   Buffer<T> all_sums(own_sums * threads);
   Buffer<i64> tables(own_places * threads);
   if (!all_sums || !tables) return CV_NO_MEMORY;
-  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
-  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
-           plane);
-  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, g_plane != positions);
-  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
-           positions, g_plane);
+  laned.template fill<S>(p, input, threads);
+  gradient.template fill<S>(p, grad_output, threads);
 
   const auto sum_up = [&](const Complete& part, Range o, Range i, const Phase& p0, const Phase& p1, const Phase& p2, T* sums,
                           i64* from, i64* slots) {

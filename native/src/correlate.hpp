@@ -248,11 +248,11 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
   const i64 lanes = lanes_of<T>(p.batch);
   const auto read_size = back ? &cv_axis::output : &cv_axis::size, write_size = back ? &cv_axis::size : &cv_axis::output;
   const i64 read_channels = back ? p.out_channels : p.in_channels, write_channels = back ? p.in_channels : p.out_channels;
-  const i64 reads = p.axes[0].*read_size * (p.axes[1].*read_size) * (p.axes[2].*read_size);
   const i64 writes = p.axes[0].*write_size * (p.axes[1].*write_size) * (p.axes[2].*write_size);
-  const i64 plane = pitch_of<T>(reads, lanes);
+  Laned<T> laned(p, read_channels, read_size);
+  const i64 plane = laned.plane();
   const i64 line = p.axes[2].*read_size * lanes, sheet = p.axes[1].*read_size * line;  // of what is read, in elements
-  Buffer<T> laned(read_channels * plane * lanes), result(write_channels * writes * lanes);
+  Buffer<T> result(write_channels * writes * lanes);
   const bool own = is_local(p.axes[2]);
   const i64 positions = own ? kMostOwn : kMostAcross, wide = own ? Lanes<T>::kMost : Lanes<T>::kVector;
   const Direction d0(p.axes[0], back, 1), d1(p.axes[1], back, 1), d2(p.axes[2], back, positions);
@@ -271,8 +271,7 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
     wire_weight[wire] = wires.weight(wire);
     wire_from[wire] = wires.channel(wire) * plane * lanes;
   }
-  const Rows read_rows(read_channels, p.axes, read_size, from.strides, plane != reads);
-  to_lanes(static_cast<const S*>(from.data), from.strides[0], read_rows, p.batch, lanes, laned.get(), threads, reads, plane);
+  laned.template fill<S>(p, from, threads);
 
   const i64 parts = (lanes + wide - 1) / wide;  // of the samples
   const i64 units = d0.count() * d1.count() * d2.count() * parts;

@@ -16,16 +16,15 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
   const i64 fit = kCache / (window * static_cast<i64>(sizeof(T)) + 1) / kMost * kMost;
   const i64 most = fit < kMost ? kMost : fit < kTogether ? fit : kTogether;
   const Stretches stretches(p, lanes < most ? most / lanes : 1);
-  const i64 plane = pitch_of<T>(inputs_of(p), lanes);
-  Buffer<T> laned(p.in_channels * plane * lanes), result(p.out_channels * positions * lanes);
+  Laned<T> laned(p, p.in_channels, &cv_axis::size);
+  const i64 plane = laned.plane();
+  Buffer<T> result(p.out_channels * positions * lanes);
   const i64 outputs = most_outputs(p), own_places = 2 * window + Held<S>::places(window, outputs);
   const i64 own_values = window * kFewSamples + Held<S>::values(window, outputs);
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
   if (!stretches || !laned || !result || !scratches || !tables) return CV_NO_MEMORY;
-  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
-  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
-           plane);
+  laned.template fill<S>(p, input, threads);
   if (!every_output_reads(p)) zero(result.get(), p.out_channels * positions * lanes, threads);
 
   parallel(threads, [&](int worker, int workers) {

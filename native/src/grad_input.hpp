@@ -32,15 +32,16 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
     const Mirrored<S> mirrored(p, weight, threads);
     return mirrored ? forward<S>(mirrored.problem(), grad_output, mirrored.weight(), grad_input, threads) : CV_NO_MEMORY;
   }
-  const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), inputs = inputs_of(p), window = largest_window(p);
+  const i64 lanes = lanes_of<T>(p.batch), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
   constexpr i64 kTogether = 2 * Lanes<T>::kMost;  // samples whose gradients stay in a core's first cache
   const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
   const i64 join = lanes < Lanes<T>::kMost ? 1 : joined<S>(p);  // whatever the number of threads: sums follow from it
   // One position of a shared kernel at a time: what two of them add to one place would come in an order that threads change.
   const Stretches stretches(p, 1, join);
-  const i64 plane = pitch_of<T>(positions, lanes);
-  Buffer<T> gradient(p.out_channels * plane * lanes), result(p.in_channels * inputs * lanes);
+  Laned<T> gradient(p, p.out_channels, &cv_axis::output);
+  const i64 plane = gradient.plane();
+  Buffer<T> result(p.in_channels * inputs * lanes);
   const i64 gathered = outputs * kTogether * join;
   const i64 own_values = gathered + AlongWindow<T>::values(window, outputs) + Held<S>::values(window, outputs);
   const i64 held_places = outputs + Held<S>::places(window, outputs);
@@ -50,9 +51,7 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
   const i64 most_columns = Columns::most(p.axes[2], join);
   Buffer<Column> all_columns(most_columns * threads);
   if (!stretches || !all_columns || !gradient || !result || !scratches || !tables) return CV_NO_MEMORY;
-  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, plane != positions);
-  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
-           positions, plane);
+  gradient.template fill<S>(p, grad_output, threads);
   zero(result.get(), p.in_channels * inputs * lanes, threads);
 
   const i64 steps = lanes / Lanes<T>::kLeast;

@@ -1,8 +1,9 @@
-// Tensors with the batch innermost: (channels, positions, lanes). An element of a window is then a contiguous vector of samples.
+// Tensors with the batch innermost: an element of a window is then a contiguous vector of samples.
 #pragma once
 
 #include "convarium.h"
 #include "kernel.hpp"
+#include "memory.hpp"
 #include "threads.hpp"
 #include "transpose.hpp"
 
@@ -76,29 +77,6 @@ i64 pitch_of(i64 positions, i64 lanes) {
   return positions;
 }
 
-// A channel has `positions`, and lies `pitch` of them after the one before it.
-template <class S, class T>
-void to_lanes(const S* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, T* to, int threads, i64 positions,
-              i64 pitch) {
-  constexpr i64 kLine = 64 / sizeof(S);
-  parallel(threads, [&](int worker, int workers) {
-    each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
-      const S* source = from + offset;
-      T* target = to + (position + position / positions * (pitch - positions)) * lanes;
-      if (rows.step == 1) {
-        for (i64 b = 0; b < batch; ++b)  // the next piece, while this one is turned
-          for (i64 i = 0; i < kPiece; i += kLine) __builtin_prefetch(source + b * batch_stride + kPiece + i, 0, 2);
-        transpose(source, batch_stride, batch, count, target, lanes, {count, lanes});
-      } else {
-        for (i64 b = 0; b < batch; ++b)
-          for (i64 i = 0; i < count; ++i) target[i * lanes + b] = widen(source[b * batch_stride + i * rows.step]);
-        for (i64 i = 0; i < count; ++i)
-          for (i64 b = batch; b < lanes; ++b) target[i * lanes + b] = 0;
-      }
-    });
-  });
-}
-
 template <class S, class T>
 void from_lanes(const T* from, i64 batch_stride, const Rows& rows, i64 batch, i64 lanes, S* to, int threads) {
   parallel(threads, [&](int worker, int workers) {
@@ -131,5 +109,50 @@ int next_lanes(i64 left) {
   while (lanes > left) lanes /= 2;
   return lanes;
 }
+
+// What is read: (channels, positions, lanes), zeros where there are no more samples.
+template <class T>
+class Laned {
+ public:
+  // Of an input's positions (&cv_axis::size), or of an output's.
+  Laned(const cv_problem& p, i64 channels, i64 cv_axis::* size)
+      : size_(size),
+        channels_(channels),
+        positions_(p.axes[0].*size * (p.axes[1].*size) * (p.axes[2].*size)),
+        lanes_(lanes_of<T>(p.batch)),
+        plane_(pitch_of<T>(positions_, lanes_)),
+        values_(channels * plane_ * lanes_) {}
+  explicit operator bool() const { return static_cast<bool>(values_); }
+  i64 plane() const { return plane_; }  // positions from a channel to the next
+  const T* get() const { return values_.get(); }
+
+  template <class S>
+  void fill(const cv_problem& p, const cv_tensor& tensor, int threads) {
+    constexpr i64 kLine = 64 / sizeof(S);
+    const Rows rows(channels_, p.axes, size_, tensor.strides, plane_ != positions_);
+    const i64 batch = p.batch, next = tensor.strides[0];
+    parallel(threads, [&](int worker, int workers) {
+      each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
+        const S* source = static_cast<const S*>(tensor.data) + offset;
+        T* target = values_.get() + (position + position / positions_ * (plane_ - positions_)) * lanes_;
+        if (rows.step == 1) {
+          for (i64 b = 0; b < batch; ++b)  // the next piece, while this one is turned
+            for (i64 i = 0; i < kPiece; i += kLine) __builtin_prefetch(source + b * next + kPiece + i, 0, 2);
+          transpose(source, next, batch, count, target, lanes_, {count, lanes_});
+        } else {
+          for (i64 b = 0; b < batch; ++b)
+            for (i64 i = 0; i < count; ++i) target[i * lanes_ + b] = widen(source[b * next + i * rows.step]);
+          for (i64 i = 0; i < count; ++i)
+            for (i64 b = batch; b < lanes_; ++b) target[i * lanes_ + b] = 0;
+        }
+      });
+    });
+  }
+
+ private:
+  i64 cv_axis::* size_;
+  i64 channels_, positions_, lanes_, plane_;
+  Buffer<T> values_;
+};
 
 }  // namespace cv::CV_ISA

@@ -47,7 +47,7 @@ class Outward {
   }
 
   template <class S>
-  void fill(const cv_problem& p, const cv_tensor& gradient, int threads) const {
+  void fill(const cv_problem& p, const cv_tensor& gradient, int threads) {
     const i64 strides[5] = {0, gradient.strides[0], gradient.strides[2], gradient.strides[3], gradient.strides[4]};
     const Rows rows(p.batch, p.axes, &cv_axis::output, strides, true);
     parallel(threads, [&](int worker, int workers) {

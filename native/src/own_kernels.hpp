@@ -29,24 +29,20 @@ template <class S>
 int sum_own(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;
   constexpr i64 V = Lanes<T>::kVector, least = Lanes<T>::kLeast;
-  const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), taps = taps_of(p);
-  const i64 plane = pitch_of<T>(inputs_of(p), lanes), g_plane = pitch_of<T>(positions, lanes);
+  const i64 lanes = lanes_of<T>(p.batch), taps = taps_of(p);
+  Laned<T> laned(p, p.in_channels, &cv_axis::size), gradient(p, p.out_channels, &cv_axis::output);
+  const i64 plane = laned.plane(), g_plane = gradient.plane();
   const i64 line = p.axes[2].size * lanes, sheet = p.axes[1].size * line;
   const i64 g_line = p.axes[2].output * lanes, g_sheet = p.axes[1].output * g_line;
   const i64 step = (taps + least - 1) / least * least;  // from a sample's window to the next
   const Direction d0(p.axes[0], false, 1), d1(p.axes[1], false, 1), d2(p.axes[2], false, kOwnPositions);
   const Wires wires(p, true);
-  Buffer<T> laned(p.in_channels * plane * lanes), gradient(p.out_channels * g_plane * lanes);
   const i64 turned_values = kOwnPositions * lanes * step, own_values = turned_values + taps * lanes + kMostRows * 2 * V;
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables((2 * taps + lanes) * threads);
   if (!d0 || !d1 || !d2 || !wires || !laned || !gradient || !scratches || !tables) return CV_NO_MEMORY;
-  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
-  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
-           plane);
-  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, g_plane != positions);
-  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
-           positions, g_plane);
+  laned.template fill<S>(p, input, threads);
+  gradient.template fill<S>(p, grad_output, threads);
 
   parallel(threads, [&](int worker, int workers) {
     T* const turned = scratches.get() + own_values * worker;

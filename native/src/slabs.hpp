@@ -94,8 +94,7 @@ class Slabs {
     const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
     const i64 input = inputs / axis.size, output = outputs / axis.output, turns = apart || back ? 1 : axis.tile;
     const i64 least = p_.way & CV_IN_SLABS ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
-    if (back)
-      return {input + output / axis.stride, (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output, least, turns};
+    if (back) return {input + output / axis.stride, (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output, least, turns};
     return {axis.stride * input + output, (reach - axis.stride) * input, (least + turns - 1) / turns * turns, turns};
   }
 

@@ -65,11 +65,12 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
   constexpr int V = Lanes<T>::kVector;
   constexpr i64 kLine = 64 / sizeof(S);
   const i64 lanes = lanes_of<T>(p.batch), window = largest_window(p), kernels = kernels_of(p), blocks = count_of_blocks(p);
-  const i64 plane = pitch_of<T>(inputs_of(p), lanes);
+  Laned<T> laned(p, p.in_channels, &cv_axis::size);
+  const i64 plane = laned.plane();
   const bool once = are_own(p) && p.batch <= kTerms;  // all terms of a sum are added up at once
   const auto direction = [&](int d) { return Direction(p.axes[d], false, p.axes[d].output, true); };
   const Direction d0 = direction(0), d1 = direction(1), d2 = direction(2);
-  const Outward<T> gradient(p);
+  Outward<T> gradient(p);
   // A unit is a kernel and some inputs: so many that their sums stay near, so few that each thread has some.
   const i64 taps = taps_of(p), units = blocks * kernels, row_of_sums = lanes_of<T>(most_outputs(p));
   const i64 near = once ? 1 : window * row_of_sums * static_cast<i64>(sizeof(T)) / kSums + 1;
@@ -77,13 +78,11 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
   const i64 parts = wanted < window / taps ? wanted : window / taps, inputs = (window / taps + parts - 1) / parts;
   const i64 own_sums = once ? kChunk * Lanes<T>::kMost : inputs * taps * row_of_sums;
   const i64 own_places = 4 * window + 2 * kMostRows + 3 * kTerms + most_outputs(p);
-  Buffer<T> laned(p.in_channels * plane * lanes), all_sums(own_sums * threads);
+  Buffer<T> all_sums(own_sums * threads);
   Buffer<i64> tables(own_places * threads);
   Buffer<bool> marks(window * threads);
   if (!d0 || !d1 || !d2 || !gradient || !laned || !all_sums || !tables || !marks) return CV_NO_MEMORY;
-  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
-  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
-           plane);
+  laned.template fill<S>(p, input, threads);
   gradient.template fill<S>(p, grad_output, threads);
 
   const bool large = !p.add && p.out_channels * kernels * window * static_cast<i64>(sizeof(S)) > kPastCache;

@@ -30,19 +30,15 @@ int with_turned_windows(const cv_problem& p, const cv_tensor& input, const cv_te
   constexpr int V = Lanes<T>::kVector;
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p), blocks = count_of_blocks(p);
   const i64 step = (window + 2 * V - 1) / (2 * V) * (2 * V);
-  const i64 plane = pitch_of<T>(inputs_of(p), lanes), g_plane = pitch_of<T>(positions, lanes);
-  Buffer<T> laned(p.in_channels * plane * lanes), gradient(p.out_channels * g_plane * lanes);
+  Laned<T> laned(p, p.in_channels, &cv_axis::size), gradient(p, p.out_channels, &cv_axis::output);
+  const i64 plane = laned.plane(), g_plane = gradient.plane();
   const i64 own_values = step * p.batch + kMostRows * 2 * V, own_places = 2 * window + p.batch;
   Buffer<T> scratches(own_values * threads);
   Buffer<i64> tables(own_places * threads);
   Buffer<bool> marks(window * threads);
   if (!laned || !gradient || !scratches || !tables || !marks) return CV_NO_MEMORY;
-  const Rows in_rows(p.in_channels, p.axes, &cv_axis::size, input.strides, plane != inputs_of(p));
-  to_lanes(static_cast<const S*>(input.data), input.strides[0], in_rows, p.batch, lanes, laned.get(), threads, inputs_of(p),
-           plane);
-  const Rows out_rows(p.out_channels, p.axes, &cv_axis::output, grad_output.strides, g_plane != positions);
-  to_lanes(static_cast<const S*>(grad_output.data), grad_output.strides[0], out_rows, p.batch, lanes, gradient.get(), threads,
-           positions, g_plane);
+  laned.template fill<S>(p, input, threads);
+  gradient.template fill<S>(p, grad_output, threads);
 
   const bool large = p.out_channels * positions * window * static_cast<i64>(sizeof(S)) > kPastCache;
   parallel(threads, [&](int worker, int workers) {
