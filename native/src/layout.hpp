@@ -51,7 +51,6 @@ struct Rows {
 };
 
 constexpr i64 kPiece = 64;
-constexpr i64 kPastCache = 16 << 20;  // bytes of a result from which on it would not be found in a cache
 
 // Calls body(position, offset, count): `count` positions from `position` on, the first of them `offset` elements into a sample.
 template <class T, class F>

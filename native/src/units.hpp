@@ -9,8 +9,9 @@
 
 namespace cv::CV_ISA {
 
-constexpr i64 kCache = 192 * 1024;  // bytes of a core's second cache for windows; weights share the rest
-constexpr i64 kSums = 192 * 1024;   // and of sums
+constexpr i64 kCache = 192 * 1024;    // bytes of a core's second cache for windows; weights share the rest
+constexpr i64 kSums = 192 * 1024;     // and of sums
+constexpr i64 kPastCache = 16 << 20;  // bytes of a result from which on it would not be found in a cache
 
 // One block: each of the outputs reads each of the inputs.
 struct Block {
