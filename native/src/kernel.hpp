@@ -97,7 +97,6 @@ struct Tile {
   bool add = false;
   Fetch fetch = Fetch::kNothing;
   i64 ahead = 0;
-  bool past = false;                                         // whether results go past the cache
   const i64* from = nullptr;                                 // where each element of x lies, if not equally spaced
   i64 x_next = kVectorBytes / sizeof(T), out_next = x_next;  // from a vector to the next, of two
 };
@@ -110,9 +109,8 @@ void multiply_tile(const Tile<T>& tile) {
   constexpr bool kInLines = NV * V * sizeof(T) == 2 * kVectorBytes;
   const T* a[M];
   for (int m = 0; m < M; ++m) a[m] = tile.a[m];
-  if (!tile.past)
-    for (int m = 0; m < M; ++m)
-      for (int v = 0; v < NV; ++v) __builtin_prefetch(tile.out[m] + v * tile.out_next, 1, 3);
+  for (int m = 0; m < M; ++m)
+    for (int v = 0; v < NV; ++v) __builtin_prefetch(tile.out[m] + v * tile.out_next, 1, 3);
   Vec sum[M][NV];
   for (int m = 0; m < M; ++m)
     for (int v = 0; v < NV; ++v) sum[m][v] = Vec{};
@@ -150,9 +148,6 @@ void multiply_tile(const Tile<T>& tile) {
   if (tile.add)
     for (int m = 0; m < M; ++m)
       for (int v = 0; v < NV; ++v) store<T, V>(out(m, v), load<T, V>(out(m, v)) + sum[m][v]);
-  else if (tile.past)
-    for (int m = 0; m < M; ++m)
-      for (int v = 0; v < NV; ++v) stream<T, V>(out(m, v), sum[m][v]);
   else
     for (int m = 0; m < M; ++m)
       for (int v = 0; v < NV; ++v) store<T, V>(out(m, v), sum[m][v]);

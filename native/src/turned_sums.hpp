@@ -5,78 +5,28 @@
 #include "layout.hpp"
 #include "outward.hpp"
 #include "phases.hpp"
+#include "sums.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
 
 constexpr i64 kTerms = 192;  // of a sum before it goes back to memory: their gradients stay in a core's first cache
-constexpr i64 kChunk = 48;   // elements of a window whose sums are turned over at once: whole tiles, and whole corners
-
-// Sums of a group, a row of outputs for each of some elements of a window, and where they go: an output's weights lie `row` after
-// the kernel's first, and that of element k `at[k]` after those.
-template <class T>
-struct Sums {
-  const T* values;
-  Group group;
-  i64 outputs;  // of the group that there are
-  Range some;
-  const i64 *row, *at;
-  bool side_by_side;
-  bool add, past;  // to what is there, or past the cache
-};
-
-template <int V, class S, class T>
-void turn_sums(const Sums<T>& sums, S* kernel) {
-  using Vec = typename Vector<T, V>::type;
-  for (i64 o = 0; o < sums.outputs; o += V)
-    for (i64 k = sums.some.begin; k < sums.some.end; k += V) {
-      const i64 rows = sums.some.end - k, outputs = sums.outputs - o;
-      const T* const from = sums.values + (k - sums.some.begin) * sums.group.width + o;
-      const auto row = [&](int r) { return load<T, V>(from + r * sums.group.width); };
-      if (rows >= V && outputs >= V && sums.side_by_side) {
-        Vec corner[V];
-        for (int r = 0; r < V; ++r) corner[r] = row(r);
-        turn<V, V / 2>(corner);
-        S* const first = kernel + sums.at[k];
-        if constexpr (!kIsHalf<S>) {
-          if (sums.past) {
-            for (int m = 0; m < V; ++m) stream<T, V>(first + sums.row[o + m], corner[m]);
-            continue;
-          }
-        }
-        if (sums.add)
-          for (int m = 0; m < V; ++m) corner[m] += read<V>(first + sums.row[o + m]);
-        for (int m = 0; m < V; ++m) write<V>(first + sums.row[o + m], corner[m]);
-        continue;
-      }
-      T corner[V * V];
-      turn_rows<V>([&](int r) { return r < rows ? row(r) : Vec{}; }, V, corner, V);
-      for (i64 m = 0; m < outputs && m < V; ++m)
-        for (i64 r = 0; r < rows && r < V; ++r) {
-          S& to = kernel[sums.row[o + m] + sums.at[k + r]];
-          to = narrow<S>(sums.add ? widen(to) + corner[m * V + r] : corner[m * V + r]);
-        }
-    }
-}
 
 template <class S>
 int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;
-  constexpr int V = Lanes<T>::kVector;
-  constexpr i64 kLine = 64 / sizeof(S);
   const i64 lanes = lanes_of<T>(p.batch), window = largest_window(p), kernels = kernels_of(p), blocks = count_of_blocks(p);
   Laned<T> laned(p, p.in_channels, &cv_axis::size);
   const i64 plane = laned.plane();
-  const bool once = are_own(p) && p.batch <= kTerms;  // all terms of a sum are added up at once
   const auto direction = [&](int d) { return Direction(p.axes[d], false, p.axes[d].output, true); };
   const Direction d0 = direction(0), d1 = direction(1), d2 = direction(2);
   Outward<T> gradient(p);
   // A unit is a kernel and some inputs: so many that their sums stay near, so few that each thread has some.
   const i64 taps = taps_of(p), units = blocks * kernels, row_of_sums = lanes_of<T>(most_outputs(p));
-  const i64 near = once ? 1 : window * row_of_sums * static_cast<i64>(sizeof(T)) / kSums + 1;
+  const i64 near = window * row_of_sums * static_cast<i64>(sizeof(T)) / kSums + 1;
   const i64 for_threads = (4 * threads - 1) / units + 1, wanted = near > for_threads ? near : for_threads;
   const i64 parts = wanted < window / taps ? wanted : window / taps, inputs = (window / taps + parts - 1) / parts;
-  const i64 own_sums = once ? kChunk * Lanes<T>::kMost : inputs * taps * row_of_sums;
+  const i64 own_sums = inputs * taps * row_of_sums;
   const i64 own_places = 4 * window + 2 * kMostRows + 3 * kTerms + most_outputs(p);
   Buffer<T> all_sums(own_sums * threads);
   Buffer<i64> tables(own_places * threads);
@@ -85,7 +35,6 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
   laned.template fill<S>(p, input, threads);
   gradient.template fill<S>(p, grad_output, threads);
 
-  const bool large = !p.add && p.out_channels * kernels * window * static_cast<i64>(sizeof(S)) > kPastCache;
   parallel(threads, [&](int worker, int workers) {
     T* const sums = all_sums.get() + worker * own_sums;
     i64* const places = tables.get() + worker * own_places;
@@ -120,75 +69,31 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
         S* const result = static_cast<S*>(grad_weight) + kernel_of(p, first);
         i64 terms = 0;
 
-        // of elements of the window from `begin` to `end`, of which those that meet the input are met[k] and on
-        const auto sum_up = [&](Group group, Range some, i64 k, T* to, bool add) {
-          for (i64 j = 0; j < terms; ++j) from[j] = sample[j] * group.width;
-          i64 stop = k;
-          while (stop < n_met && met[stop] < some.end) ++stop;
-          const i64 ahead = once && group.first == 0 ? p.axes[2].stride * lanes : 0;
-          while (k < stop) {
-            const int rows = next_rows(stop - k);
-            const T* a[kMostRows];
-            T* out[kMostRows];
-            for (int m = 0; m < kMostRows; ++m) a[m] = laned.get() + input[k + m];  // of all rows: a number of them known
-            for (int m = 0; m < kMostRows; ++m) out[m] = to + (met[k + m] - some.begin) * group.width;
-            multiply_lanes<T>(group.width, rows,
-                              Tile<T>{.n = terms,
-                                      .a = a,
-                                      .at = at,
-                                      .x = gradient.begin(block, group),
-                                      .step = 0,
-                                      .out = out,
-                                      .add = add,
-                                      .fetch = ahead ? Fetch::kRows : Fetch::kNothing,
-                                      .ahead = ahead,
-                                      .from = from});
-            k += rows;
-          }
-          return stop;
-        };
-        const auto turned = [&](Group group, const T* values) {
-          const i64 left = block.n_outputs - group.first;
-          Sums<T> all{.values = values,
-                      .group = group,
-                      .outputs = left < group.width ? left : group.width,
-                      .some = {0, n},
-                      .row = row + group.first,
-                      .at = full.weight,
-                      .side_by_side = side_by_side,
-                      .add = p.add != 0,
-                      .past = large};
-          for (i64 o = 0; o < all.outputs; ++o)
-            all.past = all.past && reinterpret_cast<std::uintptr_t>(result + all.row[o] + all.at[0]) % kVectorBytes == 0;
-          return all;
-        };
-        const auto finish = [&](const Sums<T>& some) {
-          if (some.group.width >= V) turn_sums<V>(some, result);
-          else turn_sums<Lanes<T>::kLeast>(some, result);
-        };
         const auto flush = [&] {
           each_group<T>(block.n_outputs, [&](Group group) {
-            if (!once) {
-              sum_up(group, {0, n}, 0, sums + group.first * n, true);
-              return;
-            }
-            i64 k = 0;
-            Sums<T> chunk = turned(group, sums);
-            for (Range& some = chunk.some = {0, 0}; some.begin < n; some.begin = some.end) {
-              some.end = some.begin + kChunk < n ? some.begin + kChunk : n;
-              if (!chunk.past && side_by_side)  // there by the time they are written
-                for (i64 o = 0; o < chunk.outputs; ++o)
-                  for (i64 i = some.begin; i < some.end; i += kLine)
-                    __builtin_prefetch(result + chunk.row[o] + chunk.at[i], 1, 2);
-              if (n_met < n) __builtin_memset(sums, 0, own_sums * sizeof(T));
-              k = sum_up(group, some, k, sums, false);
-              finish(chunk);
+            for (i64 j = 0; j < terms; ++j) from[j] = sample[j] * group.width;
+            for (i64 k = 0; k < n_met;) {
+              const int rows = next_rows(n_met - k);
+              const T* a[kMostRows];
+              T* out[kMostRows];
+              for (int m = 0; m < kMostRows; ++m) a[m] = laned.get() + input[k + m];  // of all rows: a number of them known
+              for (int m = 0; m < kMostRows; ++m) out[m] = sums + group.first * n + met[k + m] * group.width;
+              multiply_lanes<T>(group.width, rows,
+                                Tile<T>{.n = terms,
+                                        .a = a,
+                                        .at = at,
+                                        .x = gradient.begin(block, group),
+                                        .step = 0,
+                                        .out = out,
+                                        .add = true,
+                                        .from = from});
+              k += rows;
             }
           });
           terms = 0;
         };
 
-        if (!once) __builtin_memset(sums, 0, n * lanes_of<T>(block.n_outputs) * sizeof(T));
+        __builtin_memset(sums, 0, n * lanes_of<T>(block.n_outputs) * sizeof(T));
         for (const Run& r0 : p0.runs)
           for (const Run& r1 : p1.runs)
             for (const Run& r2 : p2.runs) {
@@ -215,12 +120,23 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
                   sample[terms] = position + b;
                 }
               }
-              if (terms || once) flush();
+              if (terms) flush();
             }
-        if (!once) each_group<T>(block.n_outputs, [&](Group group) { finish(turned(group, sums + group.first * n)); });
+        each_group<T>(block.n_outputs, [&](Group group) {
+          const i64 left = block.n_outputs - group.first;
+          turn_sums(Sums<T>{sums + group.first * n,
+                            group,
+                            left < group.width ? left : group.width,
+                            {0, n},
+                            row + group.first,
+                            full.weight,
+                            side_by_side,
+                            p.add != 0,
+                            false},
+                    result);
+        });
       }
     });
-    if (large) fence();
   });
   return CV_OK;
 }
