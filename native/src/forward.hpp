@@ -37,8 +37,10 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
     each_block(p, stretches.count(), mine, [&](const Block& block, i64 begin, i64 end) {
       Box known{};
       bool along_window = false;
+      Stretch next = stretches[begin];
       for (i64 number = begin; number < end; ++number) {
-        const Stretch stretch = stretches[number];
+        const Stretch stretch = next;
+        if (number + 1 < end) next = stretches[number + 1];
         const Place& s = stretch.first;
         if (number == begin || !(stretch.box == known)) {
           table.build(p, stretch.box, block.inputs, {0, block.n_inputs}, plane, lanes);
@@ -48,7 +50,7 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
         known = stretch.box;
         const T* const origin = laned.get() + origin_of(p, s, lanes);
         const i64 x_across = stretch.across * p.axes[2].stride * lanes, across = stretch.across * lanes;
-        const i64 ahead = ahead_of(p, s), position = position_of(p, s);
+        const i64 ahead = ahead_of(p, stretch, next), position = position_of(p, s);
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), ahead);
         const auto row = [&](i64 o) { return held.base() + held.rows()[o]; };
         const auto out = [&](i64 o) { return result.get() + (block.outputs[o] * positions + position) * lanes; };

@@ -79,8 +79,10 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
       bool runs_along = false;
       Box known{};
       i64 known_count = 0;
+      Stretch next = stretches[begin];
       for (i64 number = begin; number < end; ++number) {
-        const Stretch stretch = stretches[number];
+        const Stretch stretch = next;
+        if (number + 1 < end) next = stretches[number + 1];
         const Place& s = stretch.first;
         if (number == begin || !(stretch.box == known)) {
           Box box = stretch.box;
@@ -97,9 +99,9 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
           columns.set(p.axes[2], known.low[2], known.high[2], stretch.count, held.rows(), block.n_outputs);
         known_count = stretch.count;
         T* const origin = result.get() + origin_of(p, s, lanes);
-        const i64 next = stretch.count * ahead_of(p, s), ahead = kIsHalf<S> ? 0 : next;
+        const i64 following = ahead_of(p, stretch, next), ahead = kIsHalf<S> ? 0 : following;
         const i64 across = stretch.across * lanes, position = position_of(p, s);
-        held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), next);
+        held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), following);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * plane + position) * lanes; };
         if (few && runs_along) {
           along.add(table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead, from, origin);

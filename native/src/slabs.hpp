@@ -45,7 +45,10 @@ class Slabs {
     const bool rounds_twice = map == CV_GRAD_WEIGHT && half;  // where slabs add to the same weights, which halves must not
     if (!(rounds_twice && !apart)) {
       const Cost cost = cost_of(axis_, inputs, outputs);
-      step_ = (near - cost.overlap) / (cost.each ? cost.each : 1) / cost.turns * cost.turns;
+      const auto fitting = [&](i64 bytes) { return (bytes - cost.overlap) / (cost.each ? cost.each : 1); };
+      const i64 worth = kTimes * cost.twice, fit = fitting(most), wanted = worth < fit ? worth : fit;
+      step_ = fitting(near) > wanted ? fitting(near) : wanted;
+      step_ = step_ / cost.turns * cost.turns;
       if (step_ < cost.least) step_ = cost.least;
       if (step_ > written(axis_)) step_ = written(axis_);
       const i64 slabs = (written(axis_) + step_ - 1) / step_;
@@ -81,11 +84,12 @@ class Slabs {
  private:
   static constexpr i64 kMost = 24 << 20;  // bytes that are always allowed: of 32 MiB, what threads and whole pages take is left
   static constexpr i64 kNear = 6 << 20;   // and that stay in the last cache from one slab to the next
+  static constexpr i64 kTimes = 16;       // the positions whose kernels are read for two slabs
   static constexpr i64 kLanes = 8, kSamples = 32;
 
-  // Of a slab of n positions: the bytes it holds, and how many at least and in which steps.
+  // Of a slab of n positions: the bytes it holds, how many at least and in which steps; and how many read their kernels again.
   struct Cost {
-    i64 each, overlap, least, turns;
+    i64 each, overlap, least, turns, twice;
     i64 of(i64 n) const { return n * each + overlap; }
   };
   Cost cost_of(int d, i64 inputs, i64 outputs) const {
@@ -94,8 +98,10 @@ class Slabs {
     const i64 reach = (axis.kernel - 1) * (axis.dilation < 0 ? -axis.dilation : axis.dilation) + 1;
     const i64 input = inputs / axis.size, output = outputs / axis.output, turns = apart || back ? 1 : axis.tile;
     const i64 least = p_.way & CV_IN_SLABS ? 1 : back ? reach : (reach + axis.stride - 1) / axis.stride;
-    if (back) return {input + output / axis.stride, (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output, least, turns};
-    return {axis.stride * input + output, (reach - axis.stride) * input, (least + turns - 1) / turns * turns, turns};
+    if (back)
+      return {input + output / axis.stride, (reach / axis.stride + 1 + (apart ? 0 : axis.tile)) * output, least, turns,
+              apart ? reach / axis.stride : 0};
+    return {axis.stride * input + output, (reach - axis.stride) * input, (least + turns - 1) / turns * turns, turns, 0};
   }
 
   i64 written(int d) const { return map_ == CV_GRAD_INPUT ? p_.axes[d].size : p_.axes[d].output; }

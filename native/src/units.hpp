@@ -106,10 +106,9 @@ class Stretches {
   Direction d0_, d1_, d2_;
 };
 
-// From the weights of a position to those of the next, when they are worth fetching ahead: read once, from memory.
-inline i64 ahead_of(const cv_problem& p, const Place& s) {
-  const bool next = p.axes[2].tile > 1 && (s.at[2] + 1) % p.axes[2].tile != 0 && s.at[2] + 1 < p.axes[2].output;
-  return next && kernels_of(p) > 16 ? p.axes[2].tile_step : 0;
+// From the weights of a stretch to those of the next, when they are worth fetching ahead: read once, from memory.
+inline i64 ahead_of(const cv_problem& p, const Stretch& stretch, const Stretch& next) {
+  return kernels_of(p) > 16 ? kernel_of(p, next.first) - kernel_of(p, stretch.first) : 0;
 }
 
 // A vector of samples, or two, at one position or two.
