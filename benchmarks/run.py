@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import convarium as cv
+from convarium._native.memory import in_large_pages
 
 from . import peers
 from .cases import Case
@@ -70,7 +71,9 @@ def _timed(calls: dict[str, Callable[[], object]], all_peers: dict[str, peers.Pe
 
 
 def _weight(case: Case, shape: tuple[int, ...]) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    weight = torch.empty(shape)
+    in_large_pages(weight)  # as layers have it; the same for all peers
+    return weight.normal_(generator=torch.Generator().manual_seed(1))
 
 
 def _step(function: peers.Convolution, input: Tensor, weight: Tensor, gradient: Tensor) -> tuple[Tensor, ...]:

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define CONVARIUM_ABI 3
+#define CONVARIUM_ABI 4
 
 #if defined(_WIN32)
 #define CV_API __declspec(dllexport)
@@ -95,6 +95,9 @@ typedef struct cv_memory {
 /* A DLManagedTensor (DLPack 0) of such a block, contiguous, on the CPU; its deleter gives the block back. Code and bits as there.
  * Null when there is no memory or more than 8 dimensions. */
 CV_API void *cv_managed_tensor(int32_t ndim, const int64_t *shape, int32_t code, int32_t bits);
+
+/* Ask for huge pages under memory that is not the core's, before it is written to for the first time. */
+CV_API void cv_in_large_pages(void *block, int64_t bytes);
 
 CV_API void *cv_take(int64_t bytes);
 CV_API void cv_give(void *block);

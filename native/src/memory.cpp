@@ -186,6 +186,12 @@ void* cv_managed_tensor(int32_t ndim, const int64_t* shape, int32_t code, int32_
   return block;
 }
 
+void cv_in_large_pages(void* block, int64_t bytes) {
+  const auto begin = (reinterpret_cast<std::uintptr_t>(block) + cv::kHuge - 1) / cv::kHuge * cv::kHuge;
+  const auto end = (reinterpret_cast<std::uintptr_t>(block) + bytes) / cv::kHuge * cv::kHuge;
+  if (bytes > 0 && begin < end) cv::in_large_pages(reinterpret_cast<void*>(begin), end - begin);
+}
+
 void* cv_take(int64_t bytes) { return bytes < 0 ? nullptr : cv::take(static_cast<std::size_t>(bytes)); }
 void cv_give(void* block) {
   if (block) cv::give(block);

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import threads
 
-ABI = 3
+ABI = 4
 _NAMES = {"win32": "convarium_core.dll", "darwin": "libconvarium_core.dylib"}
 NAME = _NAMES.get(sys.platform, "libconvarium_core.so")
 
@@ -96,6 +96,7 @@ def load() -> ctypes.CDLL | MissingCore:
     core.cv_way_of.argtypes = [problem, c_int]
     core.cv_managed_tensor.argtypes = [c_int32, c_void_p, c_int32, c_int32]
     core.cv_managed_tensor.restype = c_void_p
+    core.cv_in_large_pages.argtypes, core.cv_in_large_pages.restype = [c_void_p, c_int64], None
     core.cv_empty_cache.restype = None
     core.cv_memory_limit.argtypes, core.cv_memory_limit.restype = [c_int64], None
     core.cv_memory_stats.restype = Memory

@@ -41,6 +41,16 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return torch.utils.dlpack.from_dlpack(_capsule(managed, b"dltensor", None))
 
 
+def in_large_pages(tensor: Tensor) -> None:
+    """Ask the system for huge pages under a tensor of torch's own, before anything is written to it.
+
+    A local layer's kernels are read in pieces far from each other, where every small page costs a look into its table.
+    """
+    core = _core()
+    if core is not None and type(tensor.data) is Tensor and tensor.device.type == "cpu":  # no fake, no part of a mesh
+        core.cv_in_large_pages(tensor.data_ptr(), tensor.nbytes)
+
+
 def memory_stats() -> dict[str, int]:
     """What the C++ core holds, in bytes: ``used`` by tensors and workspaces, ``cached`` for the next ones, the ``peak`` of what
     was used, the ``limit`` of what is cached; and how many blocks were ``taken``, of which the system gave ``fresh`` ones.

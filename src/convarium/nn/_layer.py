@@ -12,6 +12,7 @@ from torch.nn import Parameter
 from torch.nn.parameter import is_lazy
 
 from .. import functional
+from .._native.memory import in_large_pages
 from .._planner.choice import check_engine
 from .._planner.plan import Plan, plan
 from .._spec import call as _call
@@ -114,6 +115,7 @@ class Layer(nn.Module):
         ``fan_in`` is the number of inputs that an output's kernel reads, of the graph's own edges where there is a graph. (Of a
         transposed layer it is, as in PyTorch, that of the convolution whose transpose it is.)
         """
+        in_large_pages(self.weight)
         taps = math.prod(self.kernel_size)
         if self.channels is not None:  # no numbers yet after ``to_empty``
             self.edges.copy_(torch.tensor(self.channels.edges, device="cpu"))
