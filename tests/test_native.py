@@ -6,6 +6,7 @@ import gc
 import math
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -127,6 +128,23 @@ def test_zeros_around_a_sample_are_no_part_of_a_sum(monkeypatch, value):
                 expected, got = (getattr(engine, map)(problem, *marked) for engine in (definition, native))
                 assert torch.equal(expected.isfinite(), got.isfinite()), f"{map} operand {which} {case}"
     native._described.cache_clear()
+
+
+@missing
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="this system has no huge pages to ask for"
+)
+def test_large_pages_are_asked_for_under_the_weight_of_a_layer():
+    layer = cv.nn.LocalConv2d(16, 16, 3, input_size=(30, 30))
+    middle = layer.weight.data_ptr() + layer.weight.nbytes // 2
+    flags = None
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if (area := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)) is not None:
+            inside = int(area[1], 16) <= middle < int(area[2], 16)
+        elif inside and line.startswith("VmFlags:"):
+            flags = line.split()
+    assert flags is not None
+    assert "hg" in flags
 
 
 WORKSPACE = """

@@ -46,7 +46,7 @@ class Slabs {
     if (!(rounds_twice && !apart)) {
       const Cost cost = cost_of(axis_, inputs, outputs);
       const auto fitting = [&](i64 bytes) { return (bytes - cost.overlap) / (cost.each ? cost.each : 1); };
-      const i64 worth = kTimes * cost.twice, fit = fitting(most), wanted = worth < fit ? worth : fit;
+      const i64 worth = kTimes * cost.twice, fit = fitting(small ? 1 : kMost), wanted = worth < fit ? worth : fit;
       step_ = fitting(near) > wanted ? fitting(near) : wanted;
       step_ = step_ / cost.turns * cost.turns;
       if (step_ < cost.least) step_ = cost.least;

@@ -79,7 +79,8 @@ def work(map: Map, problem: Problem) -> Work:
     )
     permuted = sum(math.prod(shape) for shape in copied) * problem.dtype.itemsize
     if kernels == 1:
-        return Work(problem.flops, efficiency, problem.bytes + 2 * permuted + fresh, permuted)
+        relaid = 2 * problem.bytes  # into blocks of channels, and back
+        return Work(problem.flops, efficiency, relaid + 2 * permuted + fresh, permuted)
     strided = (0.4 if map == "forward" else 0.15) * (0.3 if problem.ndim == 3 else 1)
     return Work(problem.flops, strided * efficiency, 3 * problem.bytes + fresh, problem.bytes, 4 * kernels)
 
@@ -88,17 +89,15 @@ def _efficiency(map: Map, problem: Problem) -> float:
     """As measured on CPUs with oneDNN: best with many channels, and for some depthwise kernels; else far from it."""
     channels = _groups_of(problem)
     groups, outputs, inputs = channels.count, channels.children, channels.parents
-    if groups > 1 and inputs == 1:  # depthwise
-        kernel = problem.kernel_size
-        has_kernel = (
-            outputs == 1 and problem.dtype != torch.float64 and all(axis.dilation == 1 for axis in problem.axes)
-        )
-        has_kernel = has_kernel and (problem.ndim == 1 or max(kernel) < 15)
-        if map == "grad_weight":
-            return 0.03 if math.prod(kernel) >= 9 else 0.01
-        if not has_kernel or max(axis.stride for axis in problem.axes) > 1:
-            return 0.02
-        return 0.7 if map == "forward" else 0.5 if problem.ndim == 1 or math.prod(kernel) >= 25 else 0.03
+    strided = max(axis.stride for axis in problem.axes) > 1
+    if groups > 1 and inputs == 1:  # depthwise: kernels for many groups, no wider than a few vectors
+        wide = problem.kernel_size[-1]
+        plain = outputs == 1 and problem.dtype != torch.float64 and all(axis.dilation == 1 for axis in problem.axes)
+        widest = {"forward": 14, "grad_input": 64, "grad_weight": 3}[map]
+        few = min(groups / 16, 1.0)
+        if not plain or strided or wide > widest or (problem.ndim == 1 and groups < 16):
+            return 0.02 * few
+        return (0.7 if map == "forward" or math.prod(problem.kernel_size) >= 25 else 0.4) * few
     narrow = min(inputs, outputs)
     if groups > 1:
         if map == "grad_weight" and narrow < 8:
@@ -107,10 +106,12 @@ def _efficiency(map: Map, problem: Problem) -> float:
         return min(narrow / (20 if narrow >= 4 else 40), 1.0) * (0.7 if permuted else 1)
     few = 0.25 if problem.ndim == 1 and outputs < 16 else 1.0
     if map == "grad_input":
+        few *= 0.15 if problem.ndim == 3 and strided else 1.0
         return few * min(narrow / 16, 1.0) * (0.3 if inputs < 8 else 1)
+    few *= 0.4 if inputs < 3 else 1.0
     if problem.dtype in (torch.float64, torch.complex128):
         return 0.3 * few * min(outputs / 16, 1.0)
-    return few * min(outputs / 16, 1.0) * (0.75 if map == "grad_weight" and outputs < 16 else 1)
+    return few * min(outputs / 16, 1.0) * (1 if map == "forward" else 0.75 if outputs >= 16 else 0.5)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -64,22 +64,29 @@ def work(map: Map, problem: Problem) -> Work:
         return _along_lines(map, problem)
     blocks = problem.wiring.bicliques()
     outputs = problem.wiring.n_edges / max(sum(each.inputs.size for each in blocks), 1)  # of a block
+    inputs = problem.wiring.n_edges / max(sum(each.outputs.size for each in blocks), 1)
     readers = problem.wiring.n_edges / problem.wiring.in_channels
     lanes = -(-problem.batch // LANES) * LANES
     samples = max(problem.batch, 1)
     rounded = lanes / samples
-    if way == NEIGHBOURS and problem.tile[-1] == problem.output_size[-1]:  # each has its own kernel
-        efficiency = {"forward": 0.5, "grad_input": 0.3, "grad_weight": 0.22 * readers / (readers + 2)}[map]
+    own = problem.tile == problem.output_size  # each position its own kernel
+    if way == NEIGHBOURS and problem.tile[-1] == problem.output_size[-1]:
+        efficiency = {"forward": 0.58, "grad_input": 0.25, "grad_weight": 0.14 * readers / (readers + 2)}[map]
     elif way == NEIGHBOURS and map == "grad_weight":
         blocked = sum(each.outputs.size for each in blocks) >= 4 * sum(len(each.outputs) for each in blocks)
-        efficiency = 0.2 + 0.14 * min(outputs if blocked else readers, 4)
+        efficiency = 0.24 + 0.17 * min(outputs if blocked else readers, 4)
         efficiency *= math.prod(  # windows that are cut are summed up apart
             axis.output / (axis.output + axis.kernel * (axis.padding > 0)) for axis in problem.axes
         )
     elif way == NEIGHBOURS:
-        efficiency = 0.6
-    elif map == "grad_weight":  # the batch is summed over
-        efficiency, rounded = 0.85 * outputs / (outputs + 8) * samples / (samples + 8), 1.0
+        efficiency = 0.5
+    elif map == "grad_weight":  # vectors run over outputs; samples are summed over, and positions that share a kernel
+        window = inputs * math.prod(problem.kernel_size)
+        terms = problem.batch * (1 if own else math.prod(problem.output_size) / math.prod(problem.tile))
+        efficiency = 1.1 * outputs / (outputs + 4) * window / (window + 64) * terms / (terms + 4)
+        rounded = -(-outputs // LANES) * LANES / max(outputs, 1)
+    elif map == "grad_input" and not own and all(axis.stride == 1 for axis in problem.axes):  # as forward
+        efficiency = 0.85 * inputs / (inputs + 8)
     else:  # back, what a window gives is added to it, which few outputs do not make up for
         beside = 0 if map == "forward" else 7 if lanes >= 2 * LANES else 26
         efficiency = 0.85 * outputs / (outputs + 8 + beside)
@@ -103,7 +110,9 @@ def _along_lines(map: Map, problem: Problem) -> Work:
     filled = columns / (-(-columns // LANES) * LANES)
     height = problem.axes[-2].kernel if problem.ndim > 1 else 1  # taps that share what is read
     even = all(step == 1 for each, tile in zip(problem.axes, problem.tile, strict=True) for step in (each.stride, tile))
-    efficiency = (0.75 if map == "grad_weight" else 1.0) * (height / (height + 0.6) if even else 0.5)
+    efficiency = {"forward": 0.9, "grad_input": 0.8, "grad_weight": 0.53}[map] * (
+        height / (height + 0.6) if even else 0.5
+    )
     planes = math.prod(problem.input_shape[1:]) + math.prod(problem.output_shape[1:])
     return Work(
         problem.flops / filled,

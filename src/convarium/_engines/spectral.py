@@ -40,8 +40,8 @@ IS_TORCH = False
 WORKSPACE = 12 * 2**20  # bytes of the spectra of a part
 POINTS = 2**19  # of a segment, where kernels allow it
 
-_TRANSFORMS = 0.1  # of a matrix product's speed, counting 5 N log2 N operations
-_PRODUCTS = 0.03
+_TRANSFORMS = 0.07  # of a matrix product's speed, counting 5 N log2 N operations
+_PRODUCTS = 0.02
 
 
 def missing() -> str | None:
