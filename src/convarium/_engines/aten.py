@@ -97,13 +97,13 @@ def _efficiency(map: Map, problem: Problem) -> float:
         few = min(groups / 16, 1.0)
         if not plain or strided or wide > widest or (problem.ndim == 1 and groups < 16):
             return 0.02 * few
-        return (0.7 if map == "forward" or math.prod(problem.kernel_size) >= 25 else 0.4) * few
+        return (0.7 if map == "forward" else 0.5 if math.prod(problem.kernel_size) >= 25 else 0.4) * few
     narrow = min(inputs, outputs)
     if groups > 1:
         if map == "grad_weight" and narrow < 8:
             return narrow / 50
         permuted = narrow >= 8 and (channels.inputs is not None or channels.outputs is not None)
-        return min(narrow / (20 if narrow >= 4 else 40), 1.0) * (0.7 if permuted else 1)
+        return min(narrow / (20 if narrow >= 4 else 40), 1.0) * (0.45 if permuted else 1)
     few = 0.25 if problem.ndim == 1 and outputs < 16 else 1.0
     if map == "grad_input":
         few *= 0.15 if problem.ndim == 3 and strided else 1.0
@@ -111,7 +111,8 @@ def _efficiency(map: Map, problem: Problem) -> float:
     few *= 0.4 if inputs < 3 else 1.0
     if problem.dtype in (torch.float64, torch.complex128):
         return 0.3 * few * min(outputs / 16, 1.0)
-    return few * min(outputs / 16, 1.0) * (1 if map == "forward" else 0.75 if outputs >= 16 else 0.5)
+    best = map == "forward" or (problem.ndim == 2 and narrow >= 16)
+    return few * min(outputs / 16, 1.0) * (1.0 if best else 0.6)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def work(map: Map, problem: Problem) -> Work:
     elif map == "grad_weight":  # vectors run over outputs; samples are summed over, and positions that share a kernel
         window = inputs * math.prod(problem.kernel_size)
         terms = problem.batch * (1 if own else math.prod(problem.output_size) / math.prod(problem.tile))
-        efficiency = 1.1 * outputs / (outputs + 4) * window / (window + 64) * terms / (terms + 4)
+        efficiency = outputs / (outputs + 4) * window / (window + 64) * terms / (terms + 4)
         rounded = -(-outputs // LANES) * LANES / max(outputs, 1)
     elif map == "grad_input" and not own and all(axis.stride == 1 for axis in problem.axes):  # as forward
         efficiency = 0.85 * inputs / (inputs + 8)
