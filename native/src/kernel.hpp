@@ -4,7 +4,7 @@
 //
 // forward:      rows are outputs,  j runs over the window, vectors over the batch
 // grad_input:   rows are the window, j runs over outputs,  vectors over the batch
-// grad_weight:  rows are outputs,  j runs over the batch,  vectors over the window
+// grad_weight:  rows are the window, j runs over the batch, vectors over outputs
 #pragma once
 
 #include <cstdint>

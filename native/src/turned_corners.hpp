@@ -93,6 +93,7 @@ void sum_columns(const Corners<S>& corners, int first) {
   sums.outputs = left < W ? left : W;
   sums.some.begin = whole;
   sums.row += first;
+  sums.past = sums.past && C * sizeof(T) >= 64;  // whole lines only
   if (corners.rows < n) __builtin_memset(corners.apart, 0, n * W * sizeof(T));
   for (i64 r = 0; r < corners.rows; r += C) {
     if (r < whole && !sums.past)  // there by the time they are written
@@ -132,9 +133,7 @@ int with_turned_corners(const cv_problem& p, const cv_tensor& input, const cv_te
   laned.template fill<S>(p, input, threads);
   gradient.template fill<S>(p, grad_output, threads);
 
-  // Past the cache go whole lines.
-  const bool large =
-      p.out_channels * positions * window * static_cast<i64>(sizeof(S)) > kPastCache && kVectorBytes >= 64 && !p.add;
+  const bool large = !p.add && p.out_channels * positions * window * static_cast<i64>(sizeof(S)) > kPastCache;
   parallel(threads, [&](int worker, int workers) {
     T* const sums = values.get() + worker * own_values;
     Panel<T> panel(sums + own_sums, lanes);
