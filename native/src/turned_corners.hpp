@@ -8,6 +8,7 @@
 #include "outward.hpp"
 #include "sums.hpp"
 #include "units.hpp"
+#include "window_part.hpp"
 
 namespace cv::CV_ISA {
 
@@ -120,16 +121,14 @@ int with_turned_corners(const cv_problem& p, const cv_tensor& input, const cv_te
   Laned<T> laned(p, p.in_channels, &cv_axis::size);
   const i64 plane = laned.plane();
   Outward<T> gradient(p);
-  // A unit is a position and some inputs: so few that they stay near, and that each thread has some.
-  const i64 taps = taps_of(p), near = window * lanes * static_cast<i64>(sizeof(T)) / kSums + 1;
-  const i64 for_threads = (4 * threads - 1) / (blocks * positions) + 1, wanted = near > for_threads ? near : for_threads;
-  const i64 parts = wanted < window / taps ? wanted : window / taps, most = (window / taps + parts - 1) / parts * taps;
+  // A unit is a position and some inputs.
+  const i64 taps = taps_of(p), parts = parts_of(p, blocks * positions, window * lanes * static_cast<i64>(sizeof(T)), threads);
+  const i64 most = (window / taps + parts - 1) / parts * taps;  // of a part
   const i64 own_sums = most * NV * V, own_values = own_sums + Panel<T>::values_of(most, lanes);
-  const i64 own_places = 4 * most + most_outputs(p);
+  const i64 own_places = WindowPart::places(most) + most_outputs(p);
   Buffer<T> values(own_values * threads);
   Buffer<i64> tables(own_places * threads);
-  Buffer<bool> marks(most * threads);
-  if (!gradient || !laned || !values || !tables || !marks) return CV_NO_MEMORY;
+  if (!gradient || !laned || !values || !tables) return CV_NO_MEMORY;
   laned.template fill<S>(p, input, threads);
   gradient.template fill<S>(p, grad_output, threads);
 
@@ -138,12 +137,7 @@ int with_turned_corners(const cv_problem& p, const cv_tensor& input, const cv_te
     T* const sums = values.get() + worker * own_values;
     Panel<T> panel(sums + own_sums, lanes);
     i64* const places = tables.get() + worker * own_places;
-    Window full{0, places, places + most};
-    i64* const met = full.input + most;  // elements of the window inside the input, and where they lie
-    i64* const input = met + most;
-    i64* const row = input + most;  // for each output
-    bool* const inside = marks.get() + most * worker;
-    const Box all{{0, 0, 0}, {p.axes[0].kernel, p.axes[1].kernel, p.axes[2].kernel}};
+    i64* const row = places + WindowPart::places(most);  // for each output
     const i64 each = positions * parts;
     each_block(p, each, share(blocks * each, worker, workers), [&](const Block& block, i64 begin, i64 end) {
       bool aligned = large;
@@ -151,39 +145,21 @@ int with_turned_corners(const cv_problem& p, const cv_tensor& input, const cv_te
         row[o] = p.rows[block.outputs[o]];
         aligned = aligned && row[o] * sizeof(S) % kVectorBytes == 0;
       }
-      Range read{0, 0};
-      Box known{};
-      i64 n_met = 0;
-      bool side_by_side = false;
+      WindowPart part(places, most);
       for (i64 unit = begin; unit < end; ++unit) {
         const Range mine = share(block.n_inputs, static_cast<int>(unit / positions), static_cast<int>(parts));
         if (mine.begin == mine.end) continue;
-        if (mine.begin != read.begin || mine.end != read.end) {
-          read = mine;
-          full.build(p, all, block.inputs, mine, plane, lanes);
-          side_by_side = full.side_by_side();
-          known = {{-1, -1, -1}, {}};
-        }
+        part.read(p, block.inputs, mine, plane, lanes);
         const i64 position = unit % positions, line = position / p.axes[2].output;
         const Place s{{line / p.axes[1].output, line % p.axes[1].output, position % p.axes[2].output}};
-        const Box box = box_of(p, s);
-        if (!(box == known)) {
-          known = box;
-          mark(p, box, mine.end - mine.begin, inside);
-          n_met = 0;
-          for (i64 k = 0; k < full.n; ++k)
-            if (inside[k]) {
-              met[n_met] = k;
-              input[n_met++] = full.input[k];
-            }
-        }
+        part.meet(p, box_of(p, s));
         S* const kernel = static_cast<S*>(grad_weight) + kernel_of(p, s);
-        const bool past = aligned && reinterpret_cast<std::uintptr_t>(kernel + full.weight[0]) % kVectorBytes == 0;
-        panel.fill(laned.get() + origin_of(p, s, lanes), input, n_met, p.axes[2].stride * lanes);
+        const bool past = aligned && reinterpret_cast<std::uintptr_t>(kernel + part.full.weight[0]) % kVectorBytes == 0;
+        panel.fill(laned.get() + origin_of(p, s, lanes), part.input, part.n_met, p.axes[2].stride * lanes);
         each_group<T>(block.n_outputs, [&](Group group) {
           const Corners<S> corners{panel,
-                                   n_met,
-                                   met,
+                                   part.n_met,
+                                   part.met,
                                    gradient.begin(block, group) + gradient.sample(position) * group.width,
                                    p.batch,
                                    sums,
@@ -191,10 +167,10 @@ int with_turned_corners(const cv_problem& p, const cv_tensor& input, const cv_te
                                    {nullptr,
                                     group,
                                     block.n_outputs - group.first,
-                                    {0, full.n},
+                                    {0, part.full.n},
                                     row + group.first,
-                                    full.weight,
-                                    side_by_side,
+                                    part.full.weight,
+                                    part.side_by_side,
                                     p.add != 0,
                                     past}};
           if (group.width < V) return sum_columns<H, 1>(corners, 0);

@@ -7,6 +7,7 @@
 #include "phases.hpp"
 #include "sums.hpp"
 #include "units.hpp"
+#include "window_part.hpp"
 
 namespace cv::CV_ISA {
 
@@ -21,47 +22,31 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
   const auto direction = [&](int d) { return Direction(p.axes[d], false, p.axes[d].output, true); };
   const Direction d0 = direction(0), d1 = direction(1), d2 = direction(2);
   Outward<T> gradient(p);
-  // A unit is a kernel and some inputs: so many that their sums stay near, so few that each thread has some.
+  // A unit is a kernel and some inputs.
   const i64 taps = taps_of(p), units = blocks * kernels, row_of_sums = lanes_of<T>(most_outputs(p));
-  const i64 near = window * row_of_sums * static_cast<i64>(sizeof(T)) / kSums + 1;
-  const i64 for_threads = (4 * threads - 1) / units + 1, wanted = near > for_threads ? near : for_threads;
-  const i64 parts = wanted < window / taps ? wanted : window / taps, inputs = (window / taps + parts - 1) / parts;
-  const i64 own_sums = inputs * taps * row_of_sums;
-  const i64 own_places = 4 * window + 2 * kMostRows + 3 * kTerms + most_outputs(p);
+  const i64 parts = parts_of(p, units, window * row_of_sums * static_cast<i64>(sizeof(T)), threads);
+  const i64 own_sums = (window / taps + parts - 1) / parts * taps * row_of_sums;
+  const i64 own_places = WindowPart::places(window) + 3 * kTerms + most_outputs(p);
   Buffer<T> all_sums(own_sums * threads);
   Buffer<i64> tables(own_places * threads);
-  Buffer<bool> marks(window * threads);
-  if (!d0 || !d1 || !d2 || !gradient || !laned || !all_sums || !tables || !marks) return CV_NO_MEMORY;
+  if (!d0 || !d1 || !d2 || !gradient || !laned || !all_sums || !tables) return CV_NO_MEMORY;
   laned.template fill<S>(p, input, threads);
   gradient.template fill<S>(p, grad_output, threads);
 
   parallel(threads, [&](int worker, int workers) {
     T* const sums = all_sums.get() + worker * own_sums;
     i64* const places = tables.get() + worker * own_places;
-    Window full{0, places, places + window};
-    i64* const met = full.input + window;  // elements of the window inside the input, and where they lie
-    i64* const input = met + window + kMostRows;
-    i64* const at = input + window + kMostRows;  // for each term
+    i64* const at = places + WindowPart::places(window);  // for each term
     i64 *const sample = at + kTerms, *const from = sample + kTerms;
     i64* const row = from + kTerms;  // for each output
-    bool* const inside = marks.get() + window * worker;
     each_block(p, kernels * parts, share(units * parts, worker, workers), [&](const Block& block, i64 begin, i64 end) {
-      const Box all{{0, 0, 0}, {p.axes[0].kernel, p.axes[1].kernel, p.axes[2].kernel}};
       for (i64 o = 0; o < block.n_outputs; ++o) row[o] = p.rows[block.outputs[o]];
-      Range read{0, 0};
-      Box known{};
-      i64 n_met = 0;
-      bool side_by_side = false;
+      WindowPart part(places, window);
       for (i64 unit = begin; unit < end; ++unit) {
         const Range mine = share(block.n_inputs, static_cast<int>(unit / kernels), static_cast<int>(parts));
         if (mine.begin == mine.end) continue;
-        if (mine.begin != read.begin || mine.end != read.end) {
-          read = mine;
-          full.build(p, all, block.inputs, mine, plane, lanes);
-          side_by_side = full.side_by_side();
-          known = {{-1, -1, -1}, {}};
-        }
-        const i64 kernel = unit % kernels, n = full.n;
+        part.read(p, block.inputs, mine, plane, lanes);
+        const i64 kernel = unit % kernels, n = part.full.n;
         const Phase& p0 = d0.phase(kernel / (p.axes[1].tile * p.axes[2].tile));
         const Phase& p1 = d1.phase(kernel / p.axes[2].tile % p.axes[1].tile);
         const Phase& p2 = d2.phase(kernel % p.axes[2].tile);
@@ -72,12 +57,12 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
         const auto flush = [&] {
           each_group<T>(block.n_outputs, [&](Group group) {
             for (i64 j = 0; j < terms; ++j) from[j] = sample[j] * group.width;
-            for (i64 k = 0; k < n_met;) {
-              const int rows = next_rows(n_met - k);
+            for (i64 k = 0; k < part.n_met;) {
+              const int rows = next_rows(part.n_met - k);
               const T* a[kMostRows];
               T* out[kMostRows];
-              for (int m = 0; m < kMostRows; ++m) a[m] = laned.get() + input[k + m];  // of all rows: a number of them known
-              for (int m = 0; m < kMostRows; ++m) out[m] = sums + group.first * n + met[k + m] * group.width;
+              for (int m = 0; m < kMostRows; ++m) a[m] = laned.get() + part.input[k + m];  // of all rows: a number of them known
+              for (int m = 0; m < kMostRows; ++m) out[m] = sums + group.first * n + part.met[k + m] * group.width;
               multiply_lanes<T>(group.width, rows,
                                 Tile<T>{.n = terms,
                                         .a = a,
@@ -97,18 +82,7 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
         for (const Run& r0 : p0.runs)
           for (const Run& r1 : p1.runs)
             for (const Run& r2 : p2.runs) {
-              const Box box{{r0.low, r1.low, r2.low}, {r0.high, r1.high, r2.high}};
-              if (!(box == known)) {
-                known = box;
-                mark(p, box, mine.end - mine.begin, inside);
-                n_met = 0;
-                for (i64 k = 0; k < n; ++k)
-                  if (inside[k]) {
-                    met[n_met] = k;
-                    input[n_met++] = full.input[k];
-                  }
-                for (int m = 0; m < kMostRows; ++m) met[n_met + m] = input[n_met + m] = 0;
-              }
+              part.meet(p, {{r0.low, r1.low, r2.low}, {r0.high, r1.high, r2.high}});
               for (i64 q = 0; q < r0.count * r1.count * r2.count; ++q) {
                 const auto along = [](const Run& r, i64 number) { return r.phase->first + (r.begin + number) * r.phase->step; };
                 const Place s{
@@ -129,8 +103,8 @@ int with_turned_sums(const cv_problem& p, const cv_tensor& input, const cv_tenso
                             left < group.width ? left : group.width,
                             {0, n},
                             row + group.first,
-                            full.weight,
-                            side_by_side,
+                            part.full.weight,
+                            part.side_by_side,
                             p.add != 0,
                             false},
                     result);

@@ -77,6 +77,14 @@ inline bool every_output_reads(const cv_problem& p) {
   return reading == p.out_channels;
 }
 
+// In how many parts a block's inputs are taken, where there are `units` of blocks and kernels: what a part holds, of so many
+// bytes for all inputs, stays near, and each thread has some.
+inline i64 parts_of(const cv_problem& p, i64 units, i64 bytes, int threads) {
+  const i64 near = bytes / kSums + 1, for_threads = (4 * threads - 1) / units + 1, inputs = largest_window(p) / taps_of(p);
+  const i64 wanted = near > for_threads ? near : for_threads;
+  return wanted < inputs ? wanted : inputs;
+}
+
 // Neighbouring positions that are worked on at once.
 struct Stretch {
   Place first;

@@ -57,16 +57,6 @@ inline i64 origin_of(const cv_problem& p, const Place& s, i64 lanes) {
   return at * lanes;
 }
 
-// Whether each element of a window of so many inputs is inside a box.
-inline void mark(const cv_problem& p, const Box& box, i64 inputs, bool* inside) {
-  for (i64 i = 0; i < inputs; ++i)
-    for (i64 a = 0; a < p.axes[0].kernel; ++a)
-      for (i64 b = 0; b < p.axes[1].kernel; ++b)
-        for (i64 c = 0; c < p.axes[2].kernel; ++c)
-          *inside++ =
-              a >= box.low[0] && a < box.high[0] && b >= box.low[1] && b < box.high[1] && c >= box.low[2] && c < box.high[2];
-}
-
 // The elements of a window inside a box: their weights, from the kernel's beginning, and their inputs, from the origin.
 struct Window {
   i64 n = 0;
