@@ -104,15 +104,15 @@ def _efficiency(map: Map, problem: Problem) -> float:
             return narrow / 50
         permuted = narrow >= 8 and (channels.inputs is not None or channels.outputs is not None)
         return min(narrow / (20 if narrow >= 4 else 40), 1.0) * (0.45 if permuted else 1)
-    few = 0.25 if problem.ndim == 1 and outputs < 16 else 1.0
+    slow = 0.25 if problem.ndim == 1 and outputs < 16 else 1.0
     if map == "grad_input":
-        few *= 0.15 if problem.ndim == 3 and strided else 1.0
-        return few * min(narrow / 16, 1.0) * (0.3 if inputs < 8 else 1)
-    few *= 0.4 if inputs < 3 else 1.0
+        slow *= (0.15 if problem.ndim == 3 and strided else 1.0) * (0.3 if inputs < 8 else 1.0)
+        return slow * min(narrow / 16, 1.0)
+    slow *= (0.4 if inputs < 3 else 1.0) * min(outputs / 16, 1.0)
     if problem.dtype in (torch.float64, torch.complex128):
-        return 0.3 * few * min(outputs / 16, 1.0)
+        return 0.3 * slow
     best = map == "forward" or (problem.ndim == 2 and narrow >= 16)
-    return few * min(outputs / 16, 1.0) * (1.0 if best else 0.6)
+    return slow * (1.0 if best else 0.6)
 
 
 def forward(problem: Problem, input: Tensor, weight: Tensor) -> Tensor:
