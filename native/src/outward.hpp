@@ -72,9 +72,10 @@ class Outward {
   void turn_piece(const Block& block, Group group, const S* from, i64 channel, i64 step, i64 count, T* to, i64 next) const {
     using Vec = typename Vector<T, V>::type;
     constexpr i64 kLine = 64 / sizeof(S);
-    for (i64 o = group.first; o < group.first + group.width && o < block.n_outputs;
-         ++o)  // the next piece, while this one is turned
-      for (i64 i = 0; i < kPiece; i += kLine) __builtin_prefetch(from + block.outputs[o] * channel + (kPiece + i) * step, 0, 2);
+    const i64 last = group.first + group.width < block.n_outputs ? group.first + group.width : block.n_outputs;
+    if (step == 1)  // the next piece, while this one is turned
+      for (i64 o = group.first; o < last; ++o)
+        for (i64 i = 0; i < kPiece; i += kLine) __builtin_prefetch(from + block.outputs[o] * channel + kPiece + i, 0, 2);
     for (i64 o = group.first; o < group.first + group.width; o += V, to += V)
       for (i64 i = 0; i < count; i += V) {
         const auto row = [&](int r) { return from + block.outputs[o + r] * channel + i * step; };

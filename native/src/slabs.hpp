@@ -84,7 +84,7 @@ class Slabs {
  private:
   static constexpr i64 kMost = 24 << 20;  // bytes that are always allowed: of 32 MiB, what threads and whole pages take is left
   static constexpr i64 kNear = 6 << 20;   // and that stay in the last cache from one slab to the next
-  static constexpr i64 kTimes = 16;       // the positions whose kernels are read for two slabs
+  static constexpr i64 kTimes = 16;       // as many positions, at least, as there are whose kernels are read for two slabs
   static constexpr i64 kLanes = 8, kSamples = 32;
 
   // Of a slab of n positions: the bytes it holds, how many at least and in which steps; and how many read their kernels again.

@@ -132,7 +132,7 @@ int with_turned_corners(const cv_problem& p, const cv_tensor& input, const cv_te
   laned.template fill<S>(p, input, threads);
   gradient.template fill<S>(p, grad_output, threads);
 
-  const bool large = !p.add && p.out_channels * positions * window * static_cast<i64>(sizeof(S)) > kPastCache;
+  const bool large = !kIsHalf<S> && !p.add && p.out_channels * positions * window * static_cast<i64>(sizeof(S)) > kPastCache;
   parallel(threads, [&](int worker, int workers) {
     T* const sums = values.get() + worker * own_values;
     Panel<T> panel(sums + own_sums, lanes);
