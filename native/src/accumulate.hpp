@@ -80,12 +80,6 @@ void accumulate_area(int lanes, int outputs, int taps, const Area<T>& area) {
   else accumulate_area<T, Lanes<T>::kLeast>(outputs, taps, area);
 }
 
-// What is left, in equal parts of no more than `most`.
-inline i64 next_part(i64 left, i64 most) {
-  const i64 parts = (left + most - 1) / most;
-  return (left + parts - 1) / parts;
-}
-
 // Outputs that all read the same inputs, where the weights of each begin, and from there those of an input.
 struct Complete {
   const i64 *outputs, *weights, *inputs, *input_weights;

@@ -1,33 +1,23 @@
 // grad_input[b, i, s * stride + ...] += sum over outputs of grad_output * weight: rows are a window, vectors run over the batch.
-//
-// Windows overlap, so threads share out what is written: samples, or input channels. No two of them add to one place.
 #pragma once
 
 #include "along_window.hpp"
 #include "columns.hpp"
 #include "correlate.hpp"
+#include "fans.hpp"
 #include "forward.hpp"
 #include "held.hpp"
 #include "mirrored.hpp"
-#include "units.hpp"
+#include "sharing.hpp"
 
 namespace cv::CV_ISA {
-
-constexpr i64 kSmallWeights = 4 << 20;  // bytes that may be read again by every thread
-
-// Whether threads own samples (and each reads all weights) or input channels.
-template <class T>
-bool by_samples(const cv_problem& p, i64 lanes, int threads) {
-  const i64 blocks = (lanes + Lanes<T>::kMost - 1) / Lanes<T>::kMost;
-  const i64 weights = kernels_of(p) * taps_of(p) * p.out_channels * p.classes[0].inputs * sizeof(T);
-  if (is_uneven(p.in_channels, threads)) return blocks >= threads || p.in_channels < blocks;
-  return !is_uneven(blocks, threads) && weights <= kSmallWeights;
-}
 
 template <class S>
 int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads) {
   using T = Computed<S>;
-  if (p.way & CV_NEIGHBOURS) return correlate<S>(p, true, grad_output, weight, grad_input, threads);
+  if (p.way & CV_NEIGHBOURS)
+    return are_fans(p) ? in_fans<S, true>(p, grad_output, weight, grad_input, threads)
+                       : correlate<S>(p, true, grad_output, weight, grad_input, threads);
   if (is_mirrored(p)) {
     const Mirrored<S> mirrored(p, weight, threads);
     return mirrored ? forward<S>(mirrored.problem(), grad_output, mirrored.weight(), grad_input, threads) : CV_NO_MEMORY;
@@ -35,7 +25,7 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
   const i64 lanes = lanes_of<T>(p.batch), inputs = inputs_of(p), window = largest_window(p);
   const i64 outputs = most_outputs(p);
   constexpr i64 kTogether = 2 * Lanes<T>::kMost;  // samples whose gradients stay in a core's first cache
-  const bool samples = p.n_classes && by_samples<T>(p, lanes, threads);
+  const Sharing<T> sharing(p, threads);
   const i64 join = lanes < Lanes<T>::kMost ? 1 : joined<S>(p);  // whatever the number of threads: sums follow from it
   // One position of a shared kernel at a time: what two of them add to one place would come in an order that threads change.
   const Stretches stretches(p, 1, join);
@@ -54,15 +44,8 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
   gradient.template fill<S>(p, grad_output, threads);
   zero(result.get(), p.in_channels * inputs * lanes, threads);
 
-  const i64 steps = lanes / Lanes<T>::kLeast;
   parallel(threads, [&](int worker, int workers) {
-    Range mine_lanes{0, lanes}, mine_channels{0, p.in_channels};
-    if (samples) {
-      mine_lanes = share(steps, worker, workers);
-      mine_lanes = {mine_lanes.begin * Lanes<T>::kLeast, mine_lanes.end * Lanes<T>::kLeast};
-    } else {
-      mine_channels = share(p.in_channels, worker, workers);
-    }
+    const Share mine = sharing.of(worker, workers);
     T* const scratch = scratches.get() + worker * own_values;
     i64* const own = tables.get() + worker * own_places;
     Window table{0, own, own + window};
@@ -72,10 +55,10 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
     const i64 all = stretches.count();
     each_block(p, all, {0, count_of_blocks(p) * all}, [&](const Block& block, i64 begin, i64 end) {
       Range read{0, block.n_inputs};
-      while (read.begin < read.end && block.inputs[read.begin] < mine_channels.begin) ++read.begin;
-      while (read.end > read.begin && block.inputs[read.end - 1] >= mine_channels.end) --read.end;
+      while (read.begin < read.end && block.inputs[read.begin] < mine.channels.begin) ++read.begin;
+      while (read.end > read.begin && block.inputs[read.end - 1] >= mine.channels.end) --read.end;
       if (read.begin == read.end) return;
-      const bool few = join == 1 && mine_lanes.end - mine_lanes.begin < Lanes<T>::kMost;
+      const bool few = join == 1 && mine.lanes.end - mine.lanes.begin < Lanes<T>::kMost;
       bool runs_along = false;
       Box known{};
       i64 known_count = 0;
@@ -104,11 +87,11 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), following);
         const auto from = [&](i64 o) { return gradient.get() + (block.outputs[o] * plane + position) * lanes; };
         if (few && runs_along) {
-          along.add(table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine_lanes, ahead, from, origin);
+          along.add(table, held.base() + held.taps()[0], held.rows(), block.n_outputs, mine.lanes, ahead, from, origin);
           continue;
         }
-        for (i64 b0 = mine_lanes.begin; b0 < mine_lanes.end; b0 += kTogether) {
-          const i64 b_end = mine_lanes.end < b0 + kTogether ? mine_lanes.end : b0 + kTogether;
+        for (i64 b0 = mine.lanes.begin; b0 < mine.lanes.end; b0 += kTogether) {
+          const i64 b_end = mine.lanes.end < b0 + kTogether ? mine.lanes.end : b0 + kTogether;
           T* to = scratch;
           for (i64 b = b0; b < b_end;) {
             const int r = next_lanes<T>(b_end - b);
@@ -149,7 +132,7 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
                                           .step = r,
                                           .out = out,
                                           .add = true,
-                                          .fetch = ahead && b == mine_lanes.begin ? Fetch::kFirst : Fetch::kNothing,
+                                          .fetch = ahead && b == mine.lanes.begin ? Fetch::kFirst : Fetch::kNothing,
                                           .ahead = ahead});
                 x += stretch.count * block.n_outputs * r;
                 b += r;

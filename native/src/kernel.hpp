@@ -217,10 +217,13 @@ inline void copy_lanes(int lanes, const T* from, T* to) {
   else __builtin_memcpy(to, from, Lanes<T>::kLeast * sizeof(T));
 }
 
-// Rows of the next tile: what is left, shared out evenly.
-inline int next_rows(i64 left) {
-  const i64 tiles = (left + kMostRows - 1) / kMostRows;
-  return static_cast<int>((left + tiles - 1) / tiles);
+// Of what is left the next of equal parts, none larger than `most`.
+inline i64 next_part(i64 left, i64 most) {
+  const i64 parts = (left + most - 1) / most;
+  return (left + parts - 1) / parts;
 }
+
+// Rows of the next tile.
+inline int next_rows(i64 left) { return static_cast<int>(next_part(left, kMostRows)); }
 
 }  // namespace cv::CV_ISA

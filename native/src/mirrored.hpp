@@ -63,7 +63,7 @@ class Mirrored {
     });
     i64* tap = taps_.get();
     for (i64 kernel = 0; kernel < kernels; ++kernel)
-      for (i64 m = 0; m < taps; ++m) *tap++ = place_of(p, kernel, m);
+      for (i64 m = 0; m < taps; ++m) *tap++ = tap_of(p, kernel, m);
     parallel(threads, [&](int worker, int workers) {
       each_block(p, 1, {0, count_of_blocks(p)}, [&](const Block& block, i64, i64) {
         const Range mine = share(block.n_inputs, worker, workers);
@@ -84,7 +84,7 @@ class Mirrored {
 
  private:
   // Of tap m of an input whose position takes turns as `kernel` does: that of the output which has read it by this tap.
-  static i64 place_of(const cv_problem& p, i64 kernel, i64 m) {
+  static i64 tap_of(const cv_problem& p, i64 kernel, i64 m) {
     i64 place = 0;
     for (int d = 2; d >= 0; --d) {
       const cv_axis& axis = p.axes[d];

@@ -150,8 +150,8 @@ int with_turned_corners(const cv_problem& p, const cv_tensor& input, const cv_te
         const Range mine = share(block.n_inputs, static_cast<int>(unit / positions), static_cast<int>(parts));
         if (mine.begin == mine.end) continue;
         part.read(p, block.inputs, mine, plane, lanes);
-        const i64 position = unit % positions, line = position / p.axes[2].output;
-        const Place s{{line / p.axes[1].output, line % p.axes[1].output, position % p.axes[2].output}};
+        const i64 position = unit % positions;
+        const Place s = place_of(p, position);
         part.meet(p, box_of(p, s));
         S* const kernel = static_cast<S*>(grad_weight) + kernel_of(p, s);
         const bool past = aligned && reinterpret_cast<std::uintptr_t>(kernel + part.full.weight[0]) % kVectorBytes == 0;

@@ -19,6 +19,11 @@ inline i64 position_of(const cv_problem& p, const Place& s) {
   return (s.at[0] * p.axes[1].output + s.at[1]) * p.axes[2].output + s.at[2];
 }
 
+inline Place place_of(const cv_problem& p, i64 position) {
+  const i64 line = position / p.axes[2].output;
+  return {{line / p.axes[1].output, line % p.axes[1].output, position % p.axes[2].output}};
+}
+
 // Weight elements from the first kernel to that of a position.
 inline i64 kernel_of(const cv_problem& p, const Place& s) {
   i64 offset = 0;
