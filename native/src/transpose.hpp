@@ -23,6 +23,16 @@ inline void turn(Vec (&rows)[V]) {
   if constexpr (H > 1) turn<V, H / 2>(rows);
 }
 
+// The sum of each row's lanes, as rows[0].
+template <int V, int H, class Vec>
+inline void add_turned(Vec (&rows)[V]) {
+  for (int r = 0; r < H; ++r) {
+    exchange<V, H>(rows[r], rows[r + H], std::make_index_sequence<V>{});
+    rows[r] += rows[r + H];
+  }
+  if constexpr (H > 1) add_turned<V, H / 2>(rows);
+}
+
 // Elements of a row that may be read, its columns and what lies after them; and elements of a turned row that may be written, of
 // which those past the rows become zeros.
 struct Room {
