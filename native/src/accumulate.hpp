@@ -145,10 +145,11 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
   using T = Computed<S>;
   constexpr int V = Lanes<T>::kVector;
   const i64 lanes = lanes_of<T>(p.batch), taps = taps_of(p);
-  Laned<T> laned(p, p.in_channels, &cv_axis::size), gradient(p, p.out_channels, &cv_axis::output);
-  const i64 plane = laned.plane(), g_plane = gradient.plane();
-  const i64 line = p.axes[2].size * lanes, sheet = p.axes[1].size * line;
-  const i64 g_line = p.axes[2].output * lanes, g_sheet = p.axes[1].output * g_line;
+  // A vector of samples after the other: what is summed up over some positions then lies in whole lines, and stays near.
+  Laned<T> laned(p, p.in_channels, &cv_axis::size, V), gradient(p, p.out_channels, &cv_axis::output, V);
+  const i64 plane = laned.plane(), g_plane = gradient.plane(), width = laned.width();
+  const i64 line = p.axes[2].size * width, sheet = p.axes[1].size * line;
+  const i64 g_line = p.axes[2].output * width, g_sheet = p.axes[1].output * g_line;
   const i64 along = (p.axes[2].output + p.axes[2].tile - 1) / p.axes[2].tile;
   const Direction d0(p.axes[0], false, 1, true), d1(p.axes[1], false, along < kSteps ? kSteps / along : 1, true),
       d2(p.axes[2], false, kSteps, true);
@@ -195,20 +196,20 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
             for (i64 a = r0.low; a < r0.high; ++a)
               for (i64 b = r1.low; b < r1.high; ++b)
                 for (i64 c = r2.low; c < r2.high; ++c, ++n) {
-                  from[n] = part.inputs[channel] * plane * lanes + p0.from[a] * sheet + p1.from[b] * line + p2.from[c] * lanes;
+                  from[n] = part.inputs[channel] * plane * width + p0.from[a] * sheet + p1.from[b] * line + p2.from[c] * width;
                   slots[n] = (channel - i.begin) * taps + (a * p1.taps + b) * p2.taps + c;
                 }
-          const i64 x_at = r0.begin * p0.across * sheet + r1.begin * p1.across * line + r2.begin * p2.across * lanes;
+          const i64 x_at = r0.begin * p0.across * sheet + r1.begin * p1.across * line + r2.begin * p2.across * width;
           const i64 g_at = (p0.first + r0.begin * p0.step) * g_sheet + (p1.first + r1.begin * p1.step) * g_line +
-                           (p2.first + r2.begin * p2.step) * lanes;
-          for (i64 lane = 0; lane < lanes; lane += V) {
-            const int width = lanes - lane < V ? Lanes<T>::kLeast : V;
+                           (p2.first + r2.begin * p2.step) * width;
+          for (i64 block = 0; block * V < lanes; ++block) {
+            const int some = lanes - block * V < V ? Lanes<T>::kLeast : V;
             for (i64 k = 0; k < n;) {
               const i64 columns = next_part(n - k, kMostTaps);
               for (i64 output = o.begin; output < o.end;) {
                 const i64 rows = next_part(o.end - output, kMostOutputs);
                 Area<T> area{{},
-                             laned.get() + x_at + lane,
+                             laned.get() + block * laned.block() + x_at,
                              from + k,
                              {},
                              slots + k,
@@ -216,13 +217,13 @@ int accumulate(const cv_problem& p, const cv_tensor& input, const cv_tensor& gra
                              p1.step * g_line,
                              p1.across * line,
                              r2.count,
-                             p2.step * lanes,
-                             p2.across * lanes};
+                             p2.step * width,
+                             p2.across * width};
                 for (i64 m = 0; m < rows; ++m) {
-                  area.g[m] = gradient.get() + part.outputs[output + m] * g_plane * lanes + g_at + lane;
+                  area.g[m] = gradient.get() + block * gradient.block() + part.outputs[output + m] * g_plane * width + g_at;
                   area.sums[m] = sums + (output + m - o.begin) * n_all * V;
                 }
-                accumulate_area<T>(width, static_cast<int>(rows), static_cast<int>(columns), area);
+                accumulate_area<T>(some, static_cast<int>(rows), static_cast<int>(columns), area);
                 output += rows;
               }
               k += columns;

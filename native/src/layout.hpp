@@ -109,40 +109,47 @@ int next_lanes(i64 left) {
   return lanes;
 }
 
-// What is read: (channels, positions, lanes), zeros where there are no more samples.
+// What is read: (blocks of samples, channels, positions, width), zeros where there are no more samples.
 template <class T>
 class Laned {
  public:
-  // Of an input's positions (&cv_axis::size), or of an output's.
-  Laned(const cv_problem& p, i64 channels, i64 cv_axis::* size)
+  // Of an input's positions (&cv_axis::size), or of an output's; all samples are one block, or each `width` of them.
+  Laned(const cv_problem& p, i64 channels, i64 cv_axis::* size, i64 width = 0)
       : size_(size),
         channels_(channels),
         positions_(p.axes[0].*size * (p.axes[1].*size) * (p.axes[2].*size)),
-        lanes_(lanes_of<T>(p.batch)),
-        plane_(pitch_of<T>(positions_, lanes_)),
-        values_(channels * plane_ * lanes_) {}
+        width_(width && width < lanes_of<T>(p.batch) ? width : lanes_of<T>(p.batch)),
+        blocks_(width_ ? (p.batch + width_ - 1) / width_ : 0),
+        plane_(pitch_of<T>(positions_, width_)),
+        values_(blocks_ * block()) {}
   explicit operator bool() const { return static_cast<bool>(values_); }
-  i64 plane() const { return plane_; }  // positions from a channel to the next
+  i64 plane() const { return plane_; }                       // positions from a channel to the next
+  i64 width() const { return width_; }                       // samples of a position that lie side by side
+  i64 block() const { return channels_ * plane_ * width_; }  // elements from a block to the next
   const T* get() const { return values_.get(); }
 
   template <class S>
   void fill(const cv_problem& p, const cv_tensor& tensor, int threads) {
     constexpr i64 kLine = 64 / sizeof(S);
     const Rows rows(channels_, p.axes, size_, tensor.strides, plane_ != positions_);
-    const i64 batch = p.batch, next = tensor.strides[0];
+    const i64 next = tensor.strides[0];
     parallel(threads, [&](int worker, int workers) {
       each_piece<T>(rows, share(rows.count * rows.length, worker, workers), [&](i64 position, i64 offset, i64 count) {
         const S* source = static_cast<const S*>(tensor.data) + offset;
-        T* target = values_.get() + (position + position / positions_ * (plane_ - positions_)) * lanes_;
-        if (rows.step == 1) {
-          for (i64 b = 0; b < batch; ++b)  // the next piece, while this one is turned
+        T* target = values_.get() + (position + position / positions_ * (plane_ - positions_)) * width_;
+        if (rows.step == 1)
+          for (i64 b = 0; b < p.batch; ++b)  // the next piece, while this one is turned
             for (i64 i = 0; i < kPiece; i += kLine) __builtin_prefetch(source + b * next + kPiece + i, 0, 2);
-          transpose(source, next, batch, count, target, lanes_, {count, lanes_});
-        } else {
-          for (i64 b = 0; b < batch; ++b)
-            for (i64 i = 0; i < count; ++i) target[i * lanes_ + b] = widen(source[b * next + i * rows.step]);
-          for (i64 i = 0; i < count; ++i)
-            for (i64 b = batch; b < lanes_; ++b) target[i * lanes_ + b] = 0;
+        for (i64 left = p.batch; left > 0; left -= width_, source += width_ * next, target += block()) {
+          const i64 samples = left < width_ ? left : width_;
+          if (rows.step == 1) {
+            transpose(source, next, samples, count, target, width_, {count, width_});
+          } else {
+            for (i64 b = 0; b < samples; ++b)
+              for (i64 i = 0; i < count; ++i) target[i * width_ + b] = widen(source[b * next + i * rows.step]);
+            for (i64 i = 0; i < count; ++i)
+              for (i64 b = samples; b < width_; ++b) target[i * width_ + b] = 0;
+          }
         }
       });
     });
@@ -150,7 +157,7 @@ class Laned {
 
  private:
   i64 cv_axis::* size_;
-  i64 channels_, positions_, lanes_, plane_;
+  i64 channels_, positions_, width_, blocks_, plane_;
   Buffer<T> values_;
 };
 

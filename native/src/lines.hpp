@@ -96,7 +96,8 @@ bool sums_along_lines(const cv_problem& p) {
   const i64 of_plane = positions_in(p.axes[1], false) * positions_in(p.axes[2], false) / Lanes<T>::kVector;
   if (count_of_edges(p) <= 2 * p.in_channels) return lines_fill<T>(p, false, 60);
   if (lanes_of<T>(p.batch) >= 2 * p.batch) return lines_fill<T>(p, false, 60) && uses_of_weights(p) >= 64;
-  return lines_fill<T>(p, false, 85) && taps_share_lines(p, 3) && of_plane >= 40 && p.batch >= 16;
+  // Of many samples shorter vectors, which more lines are needed for, are faster as vectors of samples.
+  return kVectorBytes >= 64 && lines_fill<T>(p, false, 85) && taps_share_lines(p, 3) && of_plane >= 40 && p.batch >= 16;
 }
 
 // Cut so that planes of so many channels stay near.

@@ -69,7 +69,10 @@ inline i64 largest_window(const cv_problem& p) {
 }
 
 // Whether they have so many channels that vectors of outputs are the fastest way to a weight's gradient, whatever the batch.
-inline bool are_large(const cv_problem& p) { return most_outputs(p) >= 16 && largest_window(p) >= 32 * taps_of(p); }
+inline bool are_large(const cv_problem& p) {
+  constexpr i64 kInputs = kVectorBytes >= 64 ? 32 : 16;
+  return most_outputs(p) >= 16 && largest_window(p) >= kInputs * taps_of(p);
+}
 
 inline bool every_output_reads(const cv_problem& p) {
   i64 reading = 0;
