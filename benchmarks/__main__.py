@@ -1,6 +1,7 @@
 """``python -m benchmarks``: every case, ours and its peers in one run, with the machine's limits measured beside them.
 
-``--only NAME`` runs the cases whose name begins so; ``--threads N`` (2); ``--save`` writes ``benchmarks/RESULTS.md``.
+``--only NAME`` runs the cases whose name begins so; ``--threads N`` (2); ``--save`` writes ``benchmarks/RESULTS.md``, or
+``RESULTS-avx2.md`` where that is what the core runs in.
 ``--sweep SECONDS`` draws random problems instead, and reports where ``engine="auto"`` is not the best engine by hand.
 """
 
@@ -33,7 +34,9 @@ def main() -> None:
         help=f"cases whose name begins so, and of {', '.join(WHOLE)}, which are measured as a whole",
     )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--save", action="store_true", help="write benchmarks/RESULTS.md")
+    parser.add_argument(
+        "--save", action="store_true", help="write benchmarks/RESULTS.md, or the one of this instruction set"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--sweep", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0, help="of the sweep")

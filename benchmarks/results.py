@@ -1,4 +1,6 @@
-"""Results as text: a table a case on the terminal, all of them in ``RESULTS.md``, dated, with the command that made them."""
+"""Results as text: a table a case on the terminal, all of them in a file, dated, with the command that made them.
+
+``RESULTS.md`` is of a machine with the widest vectors that the core knows; another instruction set has a file of its own."""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ from typing import Any
 import torch
 
 import convarium as cv
+from convarium._native import library
 
 from . import peers, roofline
 from .measure import Limits, Timing
 from .run import Measured
 
-PATH = Path(__file__).with_name("RESULTS.md")
+HERE = Path(__file__).parent
+WIDEST = "avx512"
 
 
 @dataclass
@@ -44,8 +48,11 @@ class Report:
         }
 
     def save(self, arguments: list[str]) -> Path:
+        isa = _isa()
+        suffix = "" if isa == WIDEST else f"-{isa}"
+        path = HERE / f"RESULTS{suffix}.md"
         lines = [
-            "# What was measured",
+            "# What was measured" if isa == WIDEST else f"# What was measured with {isa}",
             "",
             f"`python -m benchmarks {' '.join(arguments)}`, {datetime.date.today()}.",
             "",
@@ -64,20 +71,27 @@ class Report:
         if absent := peers.absent():
             lines += [f"Not installed, so not in the tables: {', '.join(absent)}.", ""]
         if self.limits and len(self.measured) > 1:
-            roofline.draw(self.measured, self.limits, machine(self.threads))
-            lines += ["![Every case under the machine's limits](roofline.svg)", ""]
+            drawn = roofline.draw(self.measured, self.limits, machine(self.threads), HERE / f"roofline{suffix}.svg")
+            lines += [f"![Every case under the machine's limits]({drawn.name})", ""]
         for measured in self.measured:
             lines += ["```", *_lines(measured), "```", ""]
         for name, found in self.whole.items():
             text = str(found)
             lines += ["```", text, "```", ""] if "\n" in text else [f"{text}.", ""]
             if hasattr(found, "draw"):
-                found.draw(PATH.with_name(f"{name}.svg"))
-                lines += [f"![{name}]({name}.svg)", ""]
-        beside = PATH.with_suffix(".tmp")
+                drawn = HERE / f"{name}{suffix}.svg"
+                found.draw(drawn)
+                lines += [f"![{name}]({drawn.name})", ""]
+        beside = path.with_suffix(".tmp")
         beside.write_text("\n".join(lines).rstrip() + "\n")
-        os.replace(beside, PATH)
-        return PATH
+        os.replace(beside, path)
+        return path
+
+
+def _isa() -> str:
+    """The vectors that the core runs in, or none."""
+    core = library.load()
+    return "none" if isinstance(core, library.MissingCore) else core.cv_isa().decode()
 
 
 def machine(threads: int) -> str:
@@ -89,7 +103,7 @@ def machine(threads: int) -> str:
             model,
         )
     widest = cv.engines()["native"]
-    return f"{model}, {threads} threads, {platform.system()}, torch {torch.__version__}; native engine: {widest}"
+    return f"{model}, {threads} threads, {platform.system()}, torch {torch.__version__}; native engine: {widest} ({_isa()})"
 
 
 def _lines(measured: Measured) -> list[str]:

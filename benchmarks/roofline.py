@@ -15,11 +15,10 @@ from . import peers
 from .measure import Limits
 from .run import Measured
 
-PATH = Path(__file__).with_name("roofline.svg")
 _OURS, _THEIRS, _INK = "#c2410c", "#6b7280", "#71717a"  # read on white and on black
 
 
-def draw(measured: Sequence[Measured], limits: Limits, machine: str, path: Path = PATH) -> Path:
+def draw(measured: Sequence[Measured], limits: Limits, machine: str, path: Path) -> Path:
     import matplotlib.pyplot as plt
     import numpy as np
 
