@@ -83,7 +83,8 @@ bool goes_along_lines(const cv_problem& p, bool back) {
   const i64 apart = phases_in(p.axes[2], back);  // results of a line, which then are written one by one
   if (are_small(p)) return lines_fill<T>(p, back, 60) && (p.axes[2].tile == 1 || p.batch < 16);
   if (uses_of_weights(p) < 64 || !lines_fill<T>(p, back, 80)) return false;
-  return p.batch <= 2 || (apart == 1 && (most_outputs(p) <= 32 || (taps_share_lines(p, 2) && p.batch < 16)));
+  const i64 few = kVectorBytes >= 64 || p.batch < 16 ? 32 : 8;  // outputs; shorter vectors along a line are more
+  return p.batch <= 2 || (apart == 1 && (most_outputs(p) <= few || (taps_share_lines(p, 2) && p.batch < 16)));
 }
 
 // grad_weight: there, samples side by side let several outputs share what is read.
