@@ -18,7 +18,7 @@ namespace cv::CV_ISA {
 
 using i64 = std::int64_t;
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(CV_WIDE)
 constexpr int kVectorBytes = 64;
 constexpr int kMostRows = 8;
 #elif defined(__AVX2__)
@@ -45,8 +45,9 @@ inline typename Vector<T, V>::type load(const T* from) {
 
 // Leaves a value in a register: a compiler would rather load it anew for each product, which takes as long as the product.
 template <class Vec>
-inline void hold(Vec& value) {
-#if defined(__AVX512F__)
+inline void hold([[maybe_unused]] Vec& value) {
+#if defined(CV_WIDE)  // a vector is several registers
+#elif defined(__AVX512F__)
   asm("" : "+v"(value));
 #elif defined(__SSE2__)
   asm("" : "+x"(value));
