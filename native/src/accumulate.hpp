@@ -13,8 +13,8 @@
 namespace cv::CV_ISA {
 
 constexpr int kMostOutputs = 4;
-constexpr int kMostTaps = kVectorBytes == 64 || kMostRows == 8 ? 6 : 3;  // as many sums as there are registers
-constexpr i64 kSteps = 192;                                              // positions before sums go back to memory
+constexpr int kMostTaps = kManyRegisters ? 6 : 3;  // as many sums as there are registers
+constexpr i64 kSteps = 192;                        // positions before sums go back to memory
 
 // sums[m][n] += the sum over lines and positions of  g[m] * x[from[n]].
 template <class T>

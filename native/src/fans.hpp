@@ -10,7 +10,7 @@
 
 namespace cv::CV_ISA {
 
-constexpr int kMostInFan = kVectorBytes == 64 ? 12 : 6;  // taps, of two vectors each, for which there are registers
+constexpr int kMostInFan = kManyRegisters ? 12 : 6;  // taps, of two vectors each, for which there are registers
 
 // Some taps of a fan, whose weights lie side by side.
 template <class T>

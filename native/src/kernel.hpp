@@ -32,6 +32,9 @@ constexpr int kVectorBytes = 16;
 constexpr int kMostRows = 6;
 #endif
 
+constexpr bool kManyRegisters = kVectorBytes == 64 || kMostRows == 8;  // 32, or 16
+constexpr bool kShort = kVectorBytes < 64;                             // a vector is no whole line of the cache
+
 template <class T, int V>
 struct Vector {
   typedef T type __attribute__((vector_size(V * sizeof(T))));

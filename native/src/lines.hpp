@@ -83,7 +83,7 @@ bool goes_along_lines(const cv_problem& p, bool back) {
   const i64 apart = phases_in(p.axes[2], back);  // results of a line, which then are written one by one
   if (are_small(p)) return lines_fill<T>(p, back, 60) && (p.axes[2].tile == 1 || p.batch < 16);
   if (uses_of_weights(p) < 64 || !lines_fill<T>(p, back, 80)) return false;
-  const i64 few = kVectorBytes >= 64 || p.batch < 16 ? 32 : 8;  // outputs; shorter vectors along a line are more
+  const i64 few = kShort && p.batch >= 16 ? 8 : 32;  // outputs; shorter vectors along a line are more
   return p.batch <= 2 || (apart == 1 && (most_outputs(p) <= few || (taps_share_lines(p, 2) && p.batch < 16)));
 }
 
@@ -98,7 +98,7 @@ bool sums_along_lines(const cv_problem& p) {
   if (count_of_edges(p) <= 2 * p.in_channels) return lines_fill<T>(p, false, 60);
   if (lanes_of<T>(p.batch) >= 2 * p.batch) return lines_fill<T>(p, false, 60) && uses_of_weights(p) >= 64;
   // Of many samples shorter vectors, which more lines are needed for, are faster as vectors of samples.
-  return kVectorBytes >= 64 && lines_fill<T>(p, false, 85) && taps_share_lines(p, 3) && of_plane >= 40 && p.batch >= 16;
+  return !kShort && lines_fill<T>(p, false, 85) && taps_share_lines(p, 3) && of_plane >= 40 && p.batch >= 16;
 }
 
 // Cut so that planes of so many channels stay near.

@@ -7,8 +7,7 @@
 namespace cv::CV_ISA {
 
 constexpr int kMostLines = 8;
-constexpr int kMostChunk = 4;  // taps in a column that are worked on at once
-constexpr bool kManyRegisters = kVectorBytes == 64 || kMostRows == 8;
+constexpr int kMostChunk = 4;                         // taps in a column that are worked on at once
 constexpr int kLineVectors = kManyRegisters ? 2 : 1;  // of a line
 constexpr int kChunksOf[kMostChunk + 1] = {0, kManyRegisters ? 6 : 4, kManyRegisters ? 4 : 2, kManyRegisters ? 3 : 1,
                                            kManyRegisters ? 3 : 1};  // whose sums are held at once, by their taps

@@ -10,10 +10,10 @@
 
 namespace cv::CV_ISA {
 
-constexpr i64 kOwnPositions = 8;                        // whose weights are written one after the other
-constexpr int kMostDots = kVectorBytes == 16 ? 8 : 12;  // taps for which there are registers
-constexpr i64 kFewDots = 4;                             // samples, to sum them up before they are turned over
-constexpr i64 kDots = 256;                              // vectors of a position that are summed up at once, about
+constexpr i64 kOwnPositions = 8;  // whose weights are written one after the other
+constexpr int kMostDots = 12;     // taps for which there are registers
+constexpr i64 kFewDots = 4;       // samples, to sum them up before they are turned over
+constexpr i64 kDots = 256;        // vectors of a position that are summed up at once, about
 
 // sums[wire * step + tap] = the sum over vectors of samples of  g[wire] * x[tap], lane by lane
 template <class T, int R>

@@ -70,7 +70,7 @@ inline i64 largest_window(const cv_problem& p) {
 
 // Whether they have so many channels that vectors of outputs are the fastest way to a weight's gradient, whatever the batch.
 inline bool are_large(const cv_problem& p) {
-  constexpr i64 kInputs = kVectorBytes >= 64 ? 32 : 16;
+  constexpr i64 kInputs = kShort ? 16 : 32;
   return most_outputs(p) >= 16 && largest_window(p) >= kInputs * taps_of(p);
 }
 
