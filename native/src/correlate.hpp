@@ -202,9 +202,7 @@ struct Segment {
 class Segments {
  public:
   Segments(const Wires& wires, i64 channels, i64 together)
-      : groups_((channels + together - 1) / together),
-        begin_(groups_ + 3),
-        segments_(wires.end(wires.rows() - 1) + wires.rows()) {
+      : groups_((channels + together - 1) / together), begin_(groups_ + 3), segments_(wires.count() + wires.rows()) {
     if (!*this) return;
     i64* const begin = begin_.get();
     for (i64 group = 0; group < groups_ + 3; ++group) begin[group] = 0;
@@ -261,16 +259,12 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
   const i64 step = (own ? 1 : p.axes[2].tile) * (back ? 1 : p.axes[2].stride);
   const i64 rows_near = p.axes[0].kernel * p.axes[1].kernel, near = step * positions + p.axes[2].kernel;
   const i64 fit = kNearCache / (rows_near * near * wide * static_cast<i64>(sizeof(T)));
-  const i64 taps = taps_of(p), count = wires.end(write_channels - 1);
+  const i64 taps = taps_of(p), count = wires.count();
   const i64 worth = kProducts * read_channels * write_channels / (count * taps + 1), together = fit > worth ? fit : worth;
   const Segments segments(wires, read_channels, together > 1 ? together : 1);
-  Buffer<i64> places(2 * count), tables(2 * taps * threads);
+  const WirePlaces places(wires, plane * lanes);
+  Buffer<i64> tables(2 * taps * threads);
   if (!segments || !places || !tables) return CV_NO_MEMORY;
-  i64 *const wire_weight = places.get(), *const wire_from = wire_weight + count;
-  for (i64 wire = 0; wire < count; ++wire) {
-    wire_weight[wire] = wires.weight(wire);
-    wire_from[wire] = wires.channel(wire) * plane * lanes;
-  }
   laned.template fill<S>(p, from, threads);
 
   const i64 parts = (lanes + wide - 1) / wide;  // of the samples
@@ -305,8 +299,8 @@ int correlate(const cv_problem& given, bool back, const cv_tensor& from, const v
         const int width = next_lanes<T>(end - lane);
         for (const Segment& segment : segments)
           multiply_row<T>(own, width, r2.count,
-                          {segment.end - segment.begin, wire_weight + segment.begin, wire_from + segment.begin, n, tap_weight,
-                           tap_from, kernel, r2.phase->weights, line_taps, run, x + lane, r2.phase->across * lanes,
+                          {segment.end - segment.begin, wires.weights() + segment.begin, places.get() + segment.begin, n,
+                           tap_weight, tap_from, kernel, r2.phase->weights, line_taps, run, x + lane, r2.phase->across * lanes,
                            result.get() + (segment.row * writes + position) * lanes + lane, r2.phase->step * lanes, segment.add});
         lane += width;
       }

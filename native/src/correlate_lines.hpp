@@ -112,13 +112,12 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
   const i64 room[3] = {most[0], most[1], blocks.room(most[2])};
   const Planes planes(read_channels, sizes, from.strides, map.reach, most, room, V);
   const LineTaps taps(directions, planes, pieces ? 1 : kMostChunk);
-  const i64 count = wires.end(write_channels - 1), own = planes.values() + kBlock;
-  Buffer<i64> wire_from(count);
+  const i64 own = planes.values() + kBlock;
+  const WirePlaces places(wires, planes.channel());
   Buffer<T> scratches(own * threads);
   Buffer<LineBlock> all_blocks(blocks.most() * threads);
   Buffer<bool> odd(threads);
-  if (!taps || !wire_from || !scratches || !all_blocks || !odd) return CV_NO_MEMORY;
-  for (i64 wire = 0; wire < count; ++wire) wire_from.get()[wire] = wires.channel(wire) * planes.channel();
+  if (!taps || !places || !scratches || !all_blocks || !odd) return CV_NO_MEMORY;
   for (int worker = 0; worker < threads; ++worker) odd.get()[worker] = false;
 
   const i64 pitch = pieces ? blocks.piece() : planes.pitch(), step = directions[2].phase(0).step * to.strides[4];
@@ -126,7 +125,7 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
   const i64 samples = p.batch * parts.all();
   const i64 shares = parts_of_each(samples, write_channels, threads);  // of the channels
   parallel(threads, [&](int worker, int workers) {
-    odd.get()[worker] = !are_finite(p, packed.weight(), wires, share(count, worker, workers));
+    odd.get()[worker] = !are_finite(p, packed.weight(), wires, share(wires.count(), worker, workers));
     if (odd.get()[worker]) return;
     LineBlock* const own_blocks = all_blocks.get() + blocks.most() * worker;
     T *const near = scratches.get() + own * worker, *const apart = near + planes.values();
@@ -138,7 +137,7 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
       const T* const x = near + block.q[0] * planes.sheet() + block.q[1] * planes.pitch() + block.q[2];
       Lines<T> lines{wires.end(row) - wires.begin(row),
                      wires.weights() + wires.begin(row),
-                     wire_from.get() + wires.begin(row),
+                     places.get() + wires.begin(row),
                      &block.chunks,
                      taps.weight(),
                      taps.from(),

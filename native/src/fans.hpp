@@ -137,12 +137,11 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
   i64 most = 0;  // wires of a fan
   for (i64 channel = 0; channel < p.in_channels; ++channel)
     if (const i64 count = wires.end(channel) - wires.begin(channel); count > most) most = count;
-  const i64 edges = wires.end(p.in_channels - 1);
   const i64 own_sums = Back ? 0 : p.out_channels * lanes, own_values = own_sums + most * kMostInFan;
-  Buffer<i64> outputs(edges), tables((2 * taps + most) * threads);
+  const WirePlaces outputs(wires, (Back ? plane : 1) * lanes);
+  Buffer<i64> tables((2 * taps + most) * threads);
   Buffer<T> scratches(own_values * threads);
   if (!outputs || !tables || !scratches) return CV_NO_MEMORY;
-  for (i64 wire = 0; wire < edges; ++wire) outputs.get()[wire] = wires.channel(wire) * (Back ? plane : 1) * lanes;
   laned.template fill<S>(p, from, threads);
   if constexpr (Back) zero(result.get(), write_channels * written * lanes, threads);
 

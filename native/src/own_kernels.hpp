@@ -97,13 +97,13 @@ int sum_own(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_o
   const Direction d0(p.axes[0], false, 1), d1(p.axes[1], false, 1), d2(p.axes[2], false, kOwnPositions);
   const Wires wires(p, true);
   if (!d0 || !d1 || !d2 || !wires || !laned || !gradient) return CV_NO_MEMORY;
-  const i64 edges = wires.end(p.in_channels - 1), together = kDots / taps + 1;  // wires
-  const i64 dots = (together * taps + 2 * H - 1) / H * H;                       // and room for a vector more
+  const i64 together = kDots / taps + 1;                   // wires
+  const i64 dots = (together * taps + 2 * H - 1) / H * H;  // and room for a vector more
   const i64 own_values = dots * (H + kOwnPositions) + kFewDots * (taps + H);
   Buffer<T> scratches(own_values * threads);
-  Buffer<i64> tables(2 * taps * threads), outputs(edges);
+  Buffer<i64> tables(2 * taps * threads);
+  const WirePlaces outputs(wires, gradient.plane() * lanes);
   if (!scratches || !tables || !outputs) return CV_NO_MEMORY;
-  for (i64 wire = 0; wire < edges; ++wire) outputs.get()[wire] = wires.channel(wire) * gradient.plane() * lanes;
   laned.template fill<S>(p, input, threads);
   gradient.template fill<S>(p, grad_output, threads);
 

@@ -29,7 +29,7 @@ class Packed {
       for (int d = 2; d >= 0; step *= p.axes[d--].tile) problem_.axes[d].tile_step = step;
       for (i64 o = 0; o < p.out_channels; ++o) rows_.get()[o] = wires.begin(o) * problem_.input_step;
       parallel(threads, [&](int worker, int workers) {
-        const Range mine = share(wires.end(p.out_channels - 1), worker, workers);
+        const Range mine = share(wires.count(), worker, workers);
         for (i64 wire = mine.begin; wire < mine.end; ++wire)
           copy(p, static_cast<const S*>(weight) + wires.weight(wire), copy_.get() + wire * problem_.input_step);
       });

@@ -40,7 +40,7 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
   const Planes x_planes(p.in_channels, sizes, input.strides, map.reach, parts.positions, room, V);
   const Planes g_planes(p.out_channels, g_sizes, grad_output.strides, g_reach, parts.positions, room, V);
   const LineTaps taps(directions, x_planes, pieces ? 1 : kMostChunk);
-  const i64 samples = p.batch * parts.all(), count = wires.end(p.out_channels - 1), weights = count * taps.taps();
+  const i64 samples = p.batch * parts.all(), count = wires.count(), weights = count * taps.taps();
   const i64 fit = weights * kGroups * static_cast<i64>(sizeof(T)) <= kGroupSums ? kGroups : 1,
             groups = samples < fit ? samples : fit;
   const i64 shares = parts_of_each(groups, p.out_channels, threads);  // of the channels

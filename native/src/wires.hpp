@@ -41,6 +41,7 @@ class Wires {
   }
   explicit operator bool() const { return reads_ && begin_ && channel_ && weight_; }
   i64 rows() const { return rows_; }
+  i64 count() const { return end(rows_ - 1); }
   i64 begin(i64 row) const { return begin_.get()[row]; }
   i64 end(i64 row) const { return begin_.get()[row + 1]; }
   i64 channel(i64 wire) const { return channel_.get()[wire]; }
@@ -63,6 +64,19 @@ class Wires {
   i64 rows_;
   Buffer<Inputs> reads_;
   Buffer<i64> begin_, channel_, weight_;
+};
+
+// Where the channel of each wire begins, where channels lie `step` elements from each other.
+class WirePlaces {
+ public:
+  WirePlaces(const Wires& wires, i64 step) : places_(wires.count()) {
+    for (i64 wire = 0; places_ && wire < wires.count(); ++wire) places_.get()[wire] = wires.channel(wire) * step;
+  }
+  explicit operator bool() const { return static_cast<bool>(places_); }
+  const i64* get() const { return places_.get(); }
+
+ private:
+  Buffer<i64> places_;
 };
 
 }  // namespace cv::CV_ISA
