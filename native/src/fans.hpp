@@ -22,6 +22,19 @@ struct Fan {
   i64 ahead;        // to the weights that are fetched
 };
 
+// Calls body(weights, its place among the outputs) for each wire; those that lie ahead of R weights are fetched.
+template <int R, bool Ahead, class T, class F>
+inline void each_wire(const Fan<T>& fan, F body) {
+  const T* const kernel = fan.kernel;
+  [[maybe_unused]] const i64 ahead = fan.ahead + R - 1;
+  const i64 *weights = fan.weight, *output = fan.output;
+  for (const i64* const end = weights + fan.wires; weights != end; ++weights, ++output) {
+    const T* const weight = kernel + *weights;
+    if constexpr (Ahead) __builtin_prefetch(weight + ahead, 0, 2);
+    body(weight, *output);
+  }
+}
+
 // outputs[wire] += the sum over taps of  weight[wire][tap] * x[tap]
 template <class T, int V, int NV, int R, bool Ahead>
 void fan_out(const Fan<T>& fan, const T* x, T* outputs) {
@@ -30,20 +43,15 @@ void fan_out(const Fan<T>& fan, const T* x, T* outputs) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < NV; ++v) hold(xs[r][v] = load<T, V>(x + fan.from[r] + v * V));
-  const T* const kernel = fan.kernel;
-  [[maybe_unused]] const i64 ahead = fan.ahead + R - 1;
-  const i64 *weights = fan.weight, *output = fan.output;
-  for (const i64* const end = weights + fan.wires; weights != end; ++weights, ++output) {
-    const T* const weight = kernel + *weights;
-    T* const to = outputs + *output;
-    if constexpr (Ahead) __builtin_prefetch(weight + ahead, 0, 2);
+  each_wire<R, Ahead>(fan, [&](const T* weight, i64 output) {
+    T* const to = outputs + output;
     Vec sum[NV];
     for (int v = 0; v < NV; ++v) sum[v] = load<T, V>(to + v * V);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < NV; ++v) sum[v] += weight[r] * xs[r][v];
     for (int v = 0; v < NV; ++v) store<T, V>(to + v * V, sum[v]);
-  }
+  });
 }
 
 // x[tap] += the sum over wires of  weight[wire][tap] * outputs[wire]
@@ -54,19 +62,13 @@ void fan_in(const Fan<T>& fan, const T* outputs, T* x) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < NV; ++v) sum[r][v] = Vec{};
-  const T* const kernel = fan.kernel;
-  [[maybe_unused]] const i64 ahead = fan.ahead + R - 1;
-  const i64 *weights = fan.weight, *output = fan.output;
-  for (const i64* const end = weights + fan.wires; weights != end; ++weights, ++output) {
-    const T* const weight = kernel + *weights;
-    const T* const from = outputs + *output;
-    if constexpr (Ahead) __builtin_prefetch(weight + ahead, 0, 2);
+  each_wire<R, Ahead>(fan, [&](const T* weight, i64 output) {
     Vec gs[NV];
-    for (int v = 0; v < NV; ++v) hold(gs[v] = load<T, V>(from + v * V));
+    for (int v = 0; v < NV; ++v) hold(gs[v] = load<T, V>(outputs + output + v * V));
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < NV; ++v) sum[r][v] += weight[r] * gs[v];
-  }
+  });
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < NV; ++v) {
@@ -91,30 +93,6 @@ void multiply_fan(int lanes, int taps, const Fan<T>& fan, const T* from, T* to) 
   else if (lanes == V) multiply_fan<T, Back, V, 1>(taps, fan, from, to, all);
   else multiply_fan<T, Back, H, 1>(taps, fan, from, to, all);
 }
-
-// The taps of a channel that meet the input at a position: where their weights and what they read lie.
-class Taps {
- public:
-  Taps(i64* places, i64 taps) : weight(places), from(places + taps) {}
-
-  // Does nothing where it is what it was.
-  void meet(const cv_problem& p, const Box& box, i64 lanes) {
-    if (box == known_) return;
-    known_ = box;
-    const i64 channel = 0;
-    Window window{0, weight, from};
-    window.build(p, box, &channel, {0, 1}, 0, lanes);
-    n = window.n;
-    side_by_side = window.side_by_side();
-  }
-
-  i64 n = 0;
-  bool side_by_side = false;
-  i64 *weight, *from;
-
- private:
-  Box known_{{-1, -1, -1}, {}};
-};
 
 // Whether channels are read by enough outputs, where neighbours do not share a kernel.
 inline bool are_fans(const cv_problem& p) { return kernels_of(p) > 1 && count_of_edges(p) >= 4 * p.in_channels; }
@@ -149,7 +127,9 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
   parallel(threads, [&](int worker, int workers) {
     T *const sums = scratches.get() + worker * own_values, *const copy = sums + own_sums;
     i64* const places = tables.get() + worker * (2 * taps + most);
-    Taps met(places, taps);
+    Window met{0, places, places + taps};  // of a channel
+    Box known{{-1, -1, -1}, {}};
+    bool side_by_side = false;
     i64* const copied = places + 2 * taps;  // where the wires of a copy begin
     Share mine{{0, lanes}, {0, p.in_channels}};
     Range range{0, positions};
@@ -159,7 +139,12 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
     for (i64 position = range.begin; position < range.end; ++position) {
       const Place s = next;
       if (position + 1 < range.end) next = place_of(p, position + 1);
-      met.meet(p, box_of(p, s), lanes);
+      if (const Box box = box_of(p, s); !(box == known)) {
+        const i64 itself = 0;
+        known = box;
+        met.build(p, box, &itself, {0, 1}, plane, lanes);
+        side_by_side = met.side_by_side();
+      }
       const i64 origin = origin_of(p, s, lanes), own_kernel = kernel_of(p, s);
       const T* const kernel = packed.weight() + own_kernel;
       const i64 ahead = kernels_of(p) > 16 ? kernel_of(p, next) - own_kernel : 0;
@@ -169,9 +154,9 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
         if (!count) continue;
         for (i64 k = 0; k < met.n;) {
           const int some = static_cast<int>(next_part(met.n - k, kMostInFan));
-          Fan<T> fan{count,        wires.weights() + first,     outputs.get() + first, kernel + met.weight[k],
-                     met.from + k, k + some < met.n ? 0 : ahead};
-          if (!met.side_by_side) {
+          Fan<T> fan{count,         wires.weights() + first,     outputs.get() + first, kernel + met.weight[k],
+                     met.input + k, k + some < met.n ? 0 : ahead};
+          if (!side_by_side) {
             for (i64 wire = 0; wire < count; ++wire) {
               copied[wire] = wire * some;
               for (int r = 0; r < some; ++r) copy[wire * some + r] = kernel[fan.weight[wire] + met.weight[k + r]];
