@@ -2,18 +2,15 @@
 #pragma once
 
 #include "along_window.hpp"
-#include "correlate.hpp"
-#include "fans.hpp"
 #include "held.hpp"
+#include "neighbours.hpp"
 
 namespace cv::CV_ISA {
 
 template <class S>
 int forward(const cv_problem& p, const cv_tensor& input, const void* weight, const cv_tensor& output, int threads) {
   using T = Computed<S>;
-  if (p.way & CV_NEIGHBOURS)
-    return are_fans(p) ? in_fans<S, false>(p, input, weight, output, threads)
-                       : correlate<S>(p, false, input, weight, output, threads);
+  if (p.way & CV_NEIGHBOURS) return neighbours<S, false>(p, input, weight, output, threads);
   constexpr i64 kMost = Lanes<T>::kMost, kTogether = EachVectors<T>::kTogether;
   const i64 lanes = lanes_of<T>(p.batch), positions = outputs_of(p), window = largest_window(p);
   const i64 fit = kCache / (window * static_cast<i64>(sizeof(T)) + 1) / kMost * kMost;

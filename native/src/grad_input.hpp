@@ -3,11 +3,10 @@
 
 #include "along_window.hpp"
 #include "columns.hpp"
-#include "correlate.hpp"
-#include "fans.hpp"
 #include "forward.hpp"
 #include "held.hpp"
 #include "mirrored.hpp"
+#include "neighbours.hpp"
 #include "sharing.hpp"
 
 namespace cv::CV_ISA {
@@ -15,9 +14,7 @@ namespace cv::CV_ISA {
 template <class S>
 int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* weight, const cv_tensor& grad_input, int threads) {
   using T = Computed<S>;
-  if (p.way & CV_NEIGHBOURS)
-    return are_fans(p) ? in_fans<S, true>(p, grad_output, weight, grad_input, threads)
-                       : correlate<S>(p, true, grad_output, weight, grad_input, threads);
+  if (p.way & CV_NEIGHBOURS) return neighbours<S, true>(p, grad_output, weight, grad_input, threads);
   if (is_mirrored(p)) {
     const Mirrored<S> mirrored(p, weight, threads);
     return mirrored ? forward<S>(mirrored.problem(), grad_output, mirrored.weight(), grad_input, threads) : CV_NO_MEMORY;
