@@ -1,7 +1,9 @@
 // What positions of one line, each with a kernel of its own, give to a column of what they read: where their windows overlap, the
-// products of all of them are summed up at once, and added to what is there once and not for each.
+// products of all of them are summed up at once, and added to what is there once and not for each. Where rows that lie side by
+// side are taken at once, that is worth more.
 #pragma once
 
+#include "beside.hpp"
 #include "units.hpp"
 
 namespace cv::CV_ISA {
@@ -14,7 +16,7 @@ template <class S>
 i64 joined(const cv_problem& p) {
   const cv_axis& axis = p.axes[2];
   const bool overlap = axis.kernel > 1 && axis.stride == 1 && axis.dilation * axis.dilation == 1;
-  if (kIsHalf<S> || !is_local(axis) || !overlap) return 1;  // halves are widened a kernel at a time
+  if (kAreBeside || kIsHalf<S> || !is_local(axis) || !overlap) return 1;  // halves are widened a kernel at a time
   const i64 fit = kJoinedBytes / (largest_window(p) * most_outputs(p) * static_cast<i64>(sizeof(S)) + 1);
   return fit < 1 ? 1 : fit < kMostJoined ? fit : kMostJoined;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "along_window.hpp"
+#include "beside.hpp"
 #include "columns.hpp"
 #include "forward.hpp"
 #include "held.hpp"
@@ -56,7 +57,7 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
       while (read.end > read.begin && block.inputs[read.end - 1] >= mine.channels.end) --read.end;
       if (read.begin == read.end) return;
       const bool few = join == 1 && mine.lanes.end - mine.lanes.begin < Lanes<T>::kMost;
-      bool runs_along = false;
+      bool runs_along = false, beside = false;
       Box known{};
       i64 known_count = 0;
       Stretch next = stretches[begin];
@@ -71,8 +72,9 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
           held.begin(p, block, table);
           known_count = 0;
           columns.set_one(held.rows());
-          runs_along = table.n >= Lanes<T>::kVector && (kIsHalf<S> || table.side_by_side()) &&
-                       equally_spaced(held.rows(), block.n_outputs);
+          const bool side_by_side = kIsHalf<S> || table.side_by_side();
+          runs_along = table.n >= Lanes<T>::kVector && side_by_side && equally_spaced(held.rows(), block.n_outputs);
+          beside = kAreBeside && side_by_side;
         }
         known = stretch.box;
         if (join > 1 && stretch.count != known_count)
@@ -103,7 +105,22 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
           const T* const base = held.base();
           const i64 *const taps = held.taps(), *const input = table.input;
           const int turn = static_cast<int>(kMostRows / (columns.count() + 1));
-          for (i64 k = 0; k < table.n;) {
+          i64 k = 0;
+          for (; beside && k + kBeside <= table.n; k += kBeside) {
+            T* out[kBeside];
+            const T* x = scratch;
+            for (i64 b = b0; b < b_end;) {
+              const int r = next_lanes<T>(b_end - b), width = r < Lanes<T>::kVector ? r : Lanes<T>::kVector;
+              for (i64 v = 0; v < r; v += width) {
+                for (int m = 0; m < kBeside; ++m) out[m] = origin + input[k + m] + b + v;
+                const bool fetch = ahead && b + v == mine.lanes.begin;
+                multiply_beside<T>(width, fetch, block.n_outputs, base + taps[k], held.rows(), x + v, r, ahead, out);
+              }
+              x += block.n_outputs * r;
+              b += r;
+            }
+          }
+          while (k < table.n) {
             const int rows = next_rows(table.n - k);
             int first = 0;  // of the rows: another for each column, so that all of them are fetched ahead
             for (const Column& column : columns) {
