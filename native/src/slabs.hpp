@@ -23,10 +23,12 @@ class Slabs {
     const bool small = p.way & CV_IN_SLABS, half = p.dtype == CV_BFLOAT16 || p.dtype == CV_FLOAT16;
     const i64 bytes = p.dtype == CV_FLOAT64 ? 8 : 4, lanes = (p.batch + kLanes - 1) / kLanes * kLanes;
     i64 inputs = p.in_channels * lanes * bytes, outputs = p.out_channels * lanes * bytes, windows = p.in_channels;
+    i64 uses = lanes / kLanes;  // of a weight, by so many samples at once
     for (int d = 0; d < 3; ++d) {
       inputs *= p.axes[d].size;
       outputs *= p.axes[d].output;
       windows *= p.axes[d].kernel * p.axes[d].output;
+      uses *= p.axes[d].output / p.axes[d].tile;
       if (written(d) > written(axis_)) axis_ = d;
     }
     const i64 share =
@@ -46,7 +48,9 @@ class Slabs {
     if (!(rounds_twice && !apart)) {
       const Cost cost = cost_of(axis_, inputs, outputs);
       const auto fitting = [&](i64 bytes) { return (bytes - cost.overlap) / (cost.each ? cost.each : 1); };
-      const i64 worth = kTimes * cost.twice, fit = fitting(small ? 1 : kMost), wanted = worth < fit ? worth : fit;
+      const bool sums_up = map == CV_GRAD_WEIGHT && (p.way & CV_NEIGHBOURS);  // vectors of samples, once for each slab
+      const i64 worth = sums_up ? kUses * axis.output / (uses ? uses : 1) : kTimes * cost.twice;
+      const i64 fit = fitting(small ? 1 : kMost), wanted = worth < fit ? worth : fit;
       step_ = fitting(near) > wanted ? fitting(near) : wanted;
       step_ = step_ / cost.turns * cost.turns;
       if (step_ < cost.least) step_ = cost.least;
@@ -85,6 +89,7 @@ class Slabs {
   static constexpr i64 kMost = 24 << 20;  // bytes that are always allowed: of 32 MiB, what threads and whole pages take is left
   static constexpr i64 kNear = 6 << 20;   // and that stay in the last cache from one slab to the next
   static constexpr i64 kTimes = 16;       // as many positions, at least, as there are whose kernels are read for two slabs
+  static constexpr i64 kUses = 768;       // and of a weight, before what they give is summed up
   static constexpr i64 kLanes = 8, kSamples = 32;
 
   // Of a slab of n positions: the bytes it holds, how many at least and in which steps; and how many read their kernels again.
