@@ -48,9 +48,11 @@ _operators: dict[Map, Any] = {"forward": forward, "grad_input": grad_input, "gra
 
 
 def call(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
-    """The operator; what it computes, at once, where PyTorch has nothing to record, to transform or to watch; or what it is
-    made of, in a program that leaves PyTorch."""
-    if _are_alone(a, b):
+    """The operator; what it computes, at once, where PyTorch has nothing to transform or to watch; or what it is made of, in a
+    program that leaves PyTorch."""
+    if _are_plain(a, b):
+        if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
+            return Recorded.apply(map, sizes, settings, a, b)  # type: ignore[no-any-return,no-untyped-call]
         return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
     if decomposition.is_wanted() and is_transformed():
         return decomposition.DECOMPOSITIONS[map](a, b, sizes, *settings)
@@ -64,18 +66,32 @@ def is_transformed() -> bool:
     )
 
 
-def _are_alone(*tensors: Tensor) -> bool:
+def _are_plain(*tensors: Tensor) -> bool:
+    """Whether tensors are their numbers and no more, and nobody watches: then the dispatcher would only add its cost."""
     if is_transformed() or torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack():
         return False
-    learns = torch.is_grad_enabled()
     for tensor in tensors:
         if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
             return False
-        if (learns and tensor.requires_grad) or tensor.is_conj() or tensor.is_neg():
+        if tensor.is_conj() or tensor.is_neg():
             return False
         if torch._C._functorch.is_legacy_batchedtensor(tensor):  # as autograd.grad's is_grads_batched makes them
             return False
     return not torch._C._autograd._profiler_enabled()
+
+
+class Recorded(torch.autograd.Function):
+    """A map of plain tensors, for the autograd of one level that they have."""
+
+    @staticmethod
+    def forward(ctx: Any, map: Map, sizes: Sequence[int], settings: Sequence[Any], a: Tensor, b: Tensor) -> Tensor:
+        ctx.map, ctx.settings = map, settings
+        ctx.save_for_backward(a, b)
+        return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return None, None, None, *_gradients(ctx.map, ctx, cotangent)
 
 
 def _compute(map: Map) -> Any:
@@ -162,10 +178,7 @@ def _differentiable(map: Map) -> Any:
 
         @staticmethod
         def backward(ctx: Any, cotangent: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
-            operands = ctx.saved_tensors
-            needed = ctx.needs_input_grad[1:]
-            gradients = [_derive(map, k, operands, cotangent, ctx.settings) if needed[k] else None for k in (0, 1)]
-            return None, gradients[0], gradients[1]
+            return None, *_gradients(map, ctx, cotangent)
 
     def kernel(keyset: Any, a: Tensor, b: Tensor, sizes: Any, *settings: Any) -> Tensor:
         a_tangent = b_tangent = None
@@ -188,6 +201,13 @@ def _differentiable(map: Map) -> Any:
         return torch._VF._make_dual(result, sum(terms[1:], start=terms[0]), level=0)
 
     return kernel
+
+
+def _gradients(map: Map, ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Of the two operands of a map, those that are needed."""
+    operands, needed = ctx.saved_tensors, ctx.needs_input_grad[-2:]
+    first, second = (_derive(map, k, operands, cotangent, ctx.settings) if needed[k] else None for k in (0, 1))
+    return first, second
 
 
 def _derive(map: Map, which: int, operands: Any, cotangent: Tensor, settings: Any) -> Tensor:

@@ -25,6 +25,8 @@ _CODES = {  # as dlpack.h numbers them
     torch.complex64: (5, 64), torch.complex128: (5, 128),
 }  # fmt: skip
 
+_Sizes = c_int64 * 8  # dimensions, as many as the core takes: a type made once, and not by each call
+
 _capsule = ctypes.pythonapi.PyCapsule_New
 _capsule.restype = py_object
 _capsule.argtypes = [c_void_p, c_char_p, c_void_p]
@@ -35,7 +37,7 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     core = _core()
     if core is None or math.prod(shape) * dtype.itemsize < _LEAST or dtype not in _CODES:
         return torch.empty(shape, dtype=dtype)
-    managed = core.cv_managed_tensor(len(shape), (c_int64 * len(shape))(*shape), *_CODES[dtype])
+    managed = core.cv_managed_tensor(len(shape), _Sizes(*shape), *_CODES[dtype])
     if not managed:
         return torch.empty(shape, dtype=dtype)  # which says that there is no memory
     return torch.utils.dlpack.from_dlpack(_capsule(managed, b"dltensor", None))
