@@ -6,6 +6,9 @@ below Dynamo, compiled and exported programs keep the operator whole and still d
 ``torch.compile`` included. (Tried and worse: ``torch.library.register_autograd`` gives silently wrong forward-mode derivatives;
 an ``autograd.Function`` around the operator is refused by Dynamo once it has a ``jvp``.)
 
+Plain tensors that nobody transforms or watches do without operator and dispatcher, which would cost more than all the rest of
+a call: ``call`` computes at once, in an ordinary ``autograd.Function`` where a gradient is wanted.
+
 What this file uses of PyTorch beyond its documented face, all of it below: ``_SingleLevelFunction`` and the permission to use it
 (a Function that acts on one functorch level, as generated code does), ``_AutoDispatchBelowAutograd``, ``redispatch``, and the
 dual-number primitives ``_unpack_dual`` and ``_make_dual``.
@@ -52,7 +55,7 @@ def call(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -
     program that leaves PyTorch."""
     if _are_plain(a, b):
         if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
-            return Recorded.apply(map, sizes, settings, a, b)  # type: ignore[no-any-return,no-untyped-call]
+            return Recorded.apply(map, sizes, settings, a, b)
         return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
     if decomposition.is_wanted() and is_transformed():
         return decomposition.DECOMPOSITIONS[map](a, b, sizes, *settings)
@@ -90,7 +93,7 @@ class Recorded(torch.autograd.Function):
         return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, None, *_gradients(ctx.map, ctx, cotangent)
 
 
