@@ -51,6 +51,9 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
         const T* const origin = laned.get() + origin_of(p, s, lanes);
         const i64 x_across = stretch.across * p.axes[2].stride * lanes, across = stretch.across * lanes;
         const i64 ahead = ahead_of(p, stretch, next), position = position_of(p, s);
+        // What the next stretch reads is fetched by the last of many outputs, where weights leave time for it.
+        const bool fetches = !ahead && block.n_outputs >= 4 * kMostRows;
+        const i64 x_ahead = fetches ? origin_of(p, next.first, lanes) - origin_of(p, s, lanes) : 0;
         held.at(p, block, table, static_cast<const S*>(weight) + kernel_of(p, s), ahead);
         const auto row = [&](i64 o) { return held.base() + held.rows()[o]; };
         const auto out = [&](i64 o) { return result.get() + (block.outputs[o] * positions + position) * lanes; };
@@ -84,6 +87,7 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
                                           .fetch = fetch,
                                           .ahead = ahead,
                                           .from = table.input,
+                                          .x_ahead = o + rows == block.n_outputs ? x_ahead : 0,
                                           .x_next = some.next(x_across),
                                           .out_next = some.next(across)});
               fetch = Fetch::kNothing;
