@@ -97,6 +97,13 @@ def test_the_command_prints_draws_and_saves(tmp_path) -> None:
     )
 
 
+def test_the_command_writes_where_an_encoding_lacks_its_signs(monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = convarium("graph", "groups", "4", "4", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[3].split() == ["output", "0", "?", "?", "?", "?"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

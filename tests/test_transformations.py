@@ -301,6 +301,26 @@ def test_tensors_without_data_take_part():
         assert (empty.shape, empty.dtype, empty.stride()) == (full.shape, full.dtype, full.stride()), case
 
 
+def test_tensors_without_data_run_no_engine(monkeypatch):
+    monkeypatch.setattr("convarium._maps.registration.run", None)
+    input, weight = torch.empty(2, 2, 6, device="meta"), torch.empty(3, 4, 2, 3, device="meta", requires_grad=True)
+    output = cv.conv1d(input, weight)
+    assert output.shape == (2, 3, 4)
+    output.sum().backward()
+    assert weight.grad.shape == weight.shape
+
+
+@pytest.mark.parametrize("engine", cv.engines())
+@pytest.mark.parametrize("conv", [cv.conv1d, cv.conv_transpose1d])
+def test_results_can_be_written_to(conv, engine):
+    """As those of conv1d: they are no views, of which autograd would refuse it."""
+    input, weight = torch.randn(2, 3, 6), torch.randn(3, 3, 3, requires_grad=True)
+    (expected,) = torch.autograd.grad(conv(input, weight.flip(2)).relu().sum(), weight)
+    output = conv(input, weight, flip=True, engine=engine)
+    (found,) = torch.autograd.grad(output.relu_().sum(), weight)
+    torch.testing.assert_close(found, expected)
+
+
 def test_strided_inputs_and_empty_batches():
     for seed in seeds(100, 1000):
         case = random_case(seed, torch.float64)
@@ -447,18 +467,25 @@ class Watcher(torch.utils._python_dispatch.TorchDispatchMode):
         return operator(*args, **(kwargs or {}))
 
 
-def test_who_looks_on_sees_the_operator():
-    """A call that learns nothing goes to its engine at once, unless that would hide it."""
-    input, weight = torch.randn(2, 2, 6), torch.randn(3, 4, 2, 3)
-    plain = cv.conv1d(input, weight)
+@pytest.mark.parametrize("learns", [False, True])
+def test_who_looks_on_sees_the_operator(learns):
+    """A call goes to its engine at once, unless that would hide it."""
+    input, weight = torch.randn(2, 2, 6), torch.randn(3, 4, 2, 3, requires_grad=learns)
+
+    def call():
+        output = cv.conv1d(input, weight)
+        return (output, *torch.autograd.grad(output.square().sum(), weight)) if learns else (output,)
+
+    plain = call()
     with Watcher() as watcher:
-        watched = cv.conv1d(input, weight)
-    assert "convarium.forward.default" in watcher.seen
+        watched = call()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        profiled = cv.conv1d(input, weight)
-    assert "convarium::forward" in {event.key for event in profile.key_averages()}
-    assert torch.equal(plain, watched)
-    assert torch.equal(plain, profiled)
+        profiled = call()
+    for name in ("forward", "grad_weight")[: len(plain)]:
+        assert f"convarium.{name}.default" in watcher.seen
+        assert f"convarium::{name}" in {event.key for event in profile.key_averages()}
+    for one, *others in zip(plain, watched, profiled, strict=True):
+        assert all(torch.equal(one, other) for other in others)
 
 
 @pytest.mark.parametrize("turn", [torch.conj, lambda weight: torch.conj(weight).imag], ids=["conjugated", "negated"])

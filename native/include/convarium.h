@@ -25,8 +25,8 @@ extern "C" {
 /* Halves are summed as float32 and rounded once. */
 enum cv_dtype { CV_FLOAT32 = 0, CV_FLOAT64 = 1, CV_BFLOAT16 = 2, CV_FLOAT16 = 3 };
 /* How sums are laid out; the core chooses, unless a test asks. GATHERED: a window's places are found once for all that
- * read it. NEIGHBOURS: neighbouring positions, which share a kernel, are worked on at once. LINES: so are they, along the lines of
- * a sample, which stays as it lies. IN_SLABS, with any: in the smallest parts. */
+ * read it. NEIGHBOURS: few read it, and neighbouring positions, or all that read a channel, are worked on at once. LINES:
+ * neighbours that share a kernel, along the lines of a sample, which stays as it lies. IN_SLABS, with any: in the smallest parts. */
 enum cv_way { CV_BEST_WAY = 0, CV_GATHERED = 1, CV_NEIGHBOURS = 2, CV_IN_SLABS = 4, CV_LINES = 8 };
 
 enum cv_status { CV_OK = 0, CV_NO_MEMORY = 1, CV_NO_DTYPE = 2 };

@@ -2,7 +2,8 @@
 // Each line is then read once for a vector, and not in parts.
 #pragma once
 
-#include "kernel.hpp"
+#include "layout.hpp"
+#include "window.hpp"
 
 namespace cv::CV_ISA {
 
@@ -40,6 +41,29 @@ void multiply_beside(int lanes, bool fetch, i64 n, const T* a, const i64* at, co
   if constexpr (H < V)
     fetch ? multiply_beside<T, H, true>(n, a, at, x, step, ahead, out)
           : multiply_beside<T, H, false>(n, a, at, x, step, ahead, out);
+}
+
+// Adds to `origin`, at the window's places, the sum over outputs of weight * gradient, for as many elements of the window as
+// whole lines hold, and returns their number. weights: of the first row's first element; gradients: (vectors of `lanes`,
+// outputs).
+template <class T>
+i64 add_beside(const Window& window, const T* weights, const i64* rows, i64 outputs, Range lanes, i64 ahead, const T* gradients,
+               T* origin) {
+  i64 k = 0;
+  for (; k + kBeside <= window.n; k += kBeside) {
+    T* out[kBeside];
+    const T* x = gradients;
+    for (i64 b = lanes.begin; b < lanes.end;) {
+      const int r = next_lanes<T>(lanes.end - b), width = r < Lanes<T>::kVector ? r : Lanes<T>::kVector;
+      for (i64 v = b; v < b + r; v += width) {
+        for (int m = 0; m < kBeside; ++m) out[m] = origin + window.input[k + m] + v;
+        multiply_beside<T>(width, ahead && v == lanes.begin, outputs, weights + k, rows, x + v - b, r, ahead, out);
+      }
+      x += outputs * r;
+      b += r;
+    }
+  }
+  return k;
 }
 
 }  // namespace cv::CV_ISA

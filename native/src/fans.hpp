@@ -1,4 +1,4 @@
-// forward and grad_input where few outputs read alike, and neighbours do not share a kernel. A fan is an input channel at a
+// forward and grad_input where few outputs read alike, and positions have different kernels. A fan is an input channel at a
 // position: its window stays in registers for all outputs that read it, or to sum up what all of them give back to it.
 #pragma once
 
@@ -94,7 +94,7 @@ void multiply_fan(int lanes, int taps, const Fan<T>& fan, const T* from, T* to) 
   else multiply_fan<T, Back, H, 1>(taps, fan, from, to, all);
 }
 
-// Whether channels are read by enough outputs, where neighbours do not share a kernel.
+// Whether channels are read by enough outputs, where positions have different kernels.
 inline bool are_fans(const cv_problem& p) { return kernels_of(p) > 1 && count_of_edges(p) >= 4 * p.in_channels; }
 
 template <class S, bool Back>

@@ -74,7 +74,7 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
           columns.set_one(held.rows());
           const bool side_by_side = kIsHalf<S> || table.side_by_side();
           runs_along = table.n >= Lanes<T>::kVector && side_by_side && equally_spaced(held.rows(), block.n_outputs);
-          beside = kAreBeside && side_by_side;
+          beside = kAreBeside && side_by_side && table.n >= kBeside;
         }
         known = stretch.box;
         if (join > 1 && stretch.count != known_count)
@@ -106,19 +106,9 @@ int grad_input(const cv_problem& p, const cv_tensor& grad_output, const void* we
           const i64 *const taps = held.taps(), *const input = table.input;
           const int turn = static_cast<int>(kMostRows / (columns.count() + 1));
           i64 k = 0;
-          for (; beside && k + kBeside <= table.n; k += kBeside) {
-            T* out[kBeside];
-            const T* x = scratch;
-            for (i64 b = b0; b < b_end;) {
-              const int r = next_lanes<T>(b_end - b), width = r < Lanes<T>::kVector ? r : Lanes<T>::kVector;
-              for (i64 v = 0; v < r; v += width) {
-                for (int m = 0; m < kBeside; ++m) out[m] = origin + input[k + m] + b + v;
-                const bool fetch = ahead && b + v == mine.lanes.begin;
-                multiply_beside<T>(width, fetch, block.n_outputs, base + taps[k], held.rows(), x + v, r, ahead, out);
-              }
-              x += block.n_outputs * r;
-              b += r;
-            }
+          if (beside) {
+            const i64 fetched = b0 == mine.lanes.begin ? ahead : 0;
+            k = add_beside(table, base + taps[0], held.rows(), block.n_outputs, {b0, b_end}, fetched, scratch, origin);
           }
           while (k < table.n) {
             const int rows = next_rows(table.n - k);

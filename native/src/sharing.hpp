@@ -4,6 +4,7 @@
 
 #include "layout.hpp"
 #include "units.hpp"
+#include "wires.hpp"
 
 namespace cv::CV_ISA {
 
@@ -18,7 +19,7 @@ class Sharing {
  public:
   Sharing(const cv_problem& p, int threads) : channels_(p.in_channels), lanes_(lanes_of<T>(p.batch)) {
     const i64 blocks = (lanes_ + Lanes<T>::kMost - 1) / Lanes<T>::kMost;
-    const i64 weights = p.n_classes ? kernels_of(p) * taps_of(p) * p.out_channels * p.classes[0].inputs * sizeof(T) : 0;
+    const i64 weights = count_of_edges(p) * kernels_of(p) * taps_of(p) * static_cast<i64>(sizeof(T));
     samples_ = is_uneven(channels_, threads) ? blocks >= threads || channels_ < blocks
                                              : !is_uneven(blocks, threads) && weights <= kSmallWeights;
   }

@@ -7,6 +7,7 @@ SIGTERM, where there is nothing to go on from; 1 a fault of our own.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code. Whatever fails, fails with one line on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what is drawn in signs that an encoding may lack
     try:
         from .app import command
         from .stopping import Stopped

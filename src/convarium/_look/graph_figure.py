@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._files.failures import extra
+from .._spec.channel_arguments import check_channel
 from .._spec.channels import ChannelGraph
 from .._spec.stack import ChannelStack
 
@@ -20,6 +21,8 @@ LABELLED = 32  # channels of a layer that are numbered
 def figure(graphs: ChannelGraph | ChannelStack, output: int | None = None) -> Any:
     """A matplotlib figure; ``output`` is the channel of the last layer whose receptive field is drawn out."""
     stack = graphs if isinstance(graphs, ChannelStack) else ChannelStack(graphs)
+    if output is not None:
+        check_channel(f"{type(graphs).__name__}.figure", "output", output, stack.widths[-1])
     fields = None if output is None else [set(field) for field in stack.receptive_field(output)]
     most, lines = max(stack.widths), extra("matplotlib.collections", "look").LineCollection
     size = (2.2 + 2.4 * len(stack), min(max(0.26 * most + 1.3, 3.2), 8))

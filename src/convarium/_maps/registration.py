@@ -76,7 +76,7 @@ def _are_plain(*tensors: Tensor) -> bool:
     for tensor in tensors:
         if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
             return False
-        if tensor.is_conj() or tensor.is_neg():
+        if tensor.is_meta or tensor.is_conj() or tensor.is_neg():
             return False
         if torch._C._functorch.is_legacy_batchedtensor(tensor):  # as autograd.grad's is_grads_batched makes them
             return False

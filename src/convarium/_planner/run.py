@@ -12,14 +12,20 @@ from .choice import choose
 
 
 def run(map: Map, problem: Problem, a: Tensor, b: Tensor, engine: str) -> Tensor:
-    """``map`` of ``a`` and ``b``, contiguous; no numbers (an empty batch) give zeros without an engine."""
+    """``map`` of ``a`` and ``b``: contiguous, and no view of anything, which autograd would let nobody write to. No numbers (an
+    empty batch) give zeros without an engine."""
     chosen = ENGINES[choose(map, problem, engine).engine]
     if problem.batch == 0:
         return a.new_zeros(result_shape(map, problem))
     compute = getattr(chosen, map)
     if not autocasting(problem.device):
-        return compute(problem, a, b).contiguous()
+        return _owned(compute(problem, a, b))
     with torch.autocast(
         problem.device, enabled=False
     ):  # the face has cast already; products in an engine stay as they are
-        return compute(problem, a, b).contiguous()
+        return _owned(compute(problem, a, b))
+
+
+def _owned(result: Tensor) -> Tensor:
+    result = result.contiguous()
+    return result.clone() if result._is_view() else result
