@@ -73,6 +73,7 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
             const int rows = next_rows(block.n_outputs - o);
             const T* a[kMostRows];
             for (int m = 0; m < rows; ++m) a[m] = row(o + m);
+            const bool last = x_ahead && o + rows == block.n_outputs;
             Fetch fetch = ahead && !kIsHalf<S> && !b0 ? Fetch::kRows : Fetch::kNothing;
             for (const Vectors& some : each) {
               T* to[kMostRows];
@@ -84,10 +85,9 @@ int forward(const cv_problem& p, const cv_tensor& input, const void* weight, con
                                           .x = origin + some.position[0] * x_across + some.lane[0],
                                           .step = 0,
                                           .out = to,
-                                          .fetch = fetch,
-                                          .ahead = ahead,
+                                          .fetch = last ? Fetch::kX : fetch,
+                                          .ahead = last ? x_ahead : ahead,
                                           .from = table.input,
-                                          .x_ahead = o + rows == block.n_outputs ? x_ahead : 0,
                                           .x_next = some.next(x_across),
                                           .out_next = some.next(across)});
               fetch = Fetch::kNothing;

@@ -102,7 +102,6 @@ struct Tile {
   Fetch fetch = Fetch::kNothing;
   i64 ahead = 0;
   const i64* from = nullptr;                                 // where each element of x lies, if not equally spaced
-  i64 x_ahead = 0;                                           // then, from an element of x to what is fetched
   i64 x_next = kVectorBytes / sizeof(T), out_next = x_next;  // from a vector to the next, of two
 };
 
@@ -123,19 +122,13 @@ void multiply_tile(const Tile<T>& tile) {
   const i64 *at = tile.at, *from = tile.from;
   const i64* const end = at + tile.n;
   const i64 step = tile.step, next = tile.x_next;
-  [[maybe_unused]] const i64 ahead = tile.ahead, x_ahead = tile.x_ahead;
+  [[maybe_unused]] const i64 ahead = tile.ahead;
   [[maybe_unused]] int turn = 0;
   while (at != end) {
     const i64* stop = end;
-    if constexpr (Spread || (What == Fetch::kRows && kInLines)) {
+    if constexpr (What == Fetch::kRows && kInLines) {
       if (end - at > kLine) stop = at + kLine;
-    }
-    if constexpr (What == Fetch::kRows && kInLines)
       for (int m = 0; m < M; ++m) __builtin_prefetch(a[m] + *at + ahead, 0, 2);
-    if constexpr (Spread) {
-      if (x_ahead)
-        for (i64 j = 0; j < stop - at; ++j)
-          for (int v = 0; v < NV; ++v) __builtin_prefetch(x + from[j] + v * next + x_ahead, 0, 2);
     }
     for (; at != stop; ++at) {
       const T* const here = Spread ? x + *from++ : x;
@@ -173,7 +166,8 @@ void multiply(const Tile<T>& tile) {
                     : multiply_tile<T, V, NV, M, Fetch::kNothing, false>(tile);
     case Fetch::kRows: return multiply_tile<T, V, NV, M, Fetch::kRows, true>(tile);
     case Fetch::kFirst: return multiply_tile<T, V, NV, M, Fetch::kFirst, false>(tile);
-    case Fetch::kX: return multiply_tile<T, V, NV, M, Fetch::kX, false>(tile);
+    case Fetch::kX:
+      return spread ? multiply_tile<T, V, NV, M, Fetch::kX, true>(tile) : multiply_tile<T, V, NV, M, Fetch::kX, false>(tile);
   }
 }
 

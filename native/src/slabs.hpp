@@ -49,7 +49,7 @@ class Slabs {
       const Cost cost = cost_of(axis_, inputs, outputs);
       const auto fitting = [&](i64 bytes) { return (bytes - cost.overlap) / (cost.each ? cost.each : 1); };
       const bool sums_up = map == CV_GRAD_WEIGHT && (p.way & CV_NEIGHBOURS);  // vectors of samples, once for each slab
-      const i64 worth = sums_up ? kUses * axis.output / (uses ? uses : 1) : kTimes * cost.twice;
+      const i64 worth = sums_up ? kUses * axis.output / uses : kTimes * cost.twice;
       const i64 fit = fitting(small ? 1 : kMost), wanted = worth < fit ? worth : fit;
       step_ = fitting(near) > wanted ? fitting(near) : wanted;
       step_ = step_ / cost.turns * cost.turns;
