@@ -56,7 +56,7 @@ def call(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -
     if _are_plain(a, b):
         if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
             return Recorded.apply(map, sizes, settings, a, b)
-        return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
+        return _run(map, a, b, sizes, settings)
     if decomposition.is_wanted() and is_transformed():
         return decomposition.DECOMPOSITIONS[map](a, b, sizes, *settings)
     return _operators[map](a, b, sizes, *settings)
@@ -90,7 +90,7 @@ class Recorded(torch.autograd.Function):
     def forward(ctx: Any, map: Map, sizes: Sequence[int], settings: Sequence[Any], a: Tensor, b: Tensor) -> Tensor:
         ctx.map, ctx.settings = map, settings
         ctx.save_for_backward(a, b)
-        return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
+        return _run(map, a, b, sizes, settings)
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
@@ -98,12 +98,13 @@ class Recorded(torch.autograd.Function):
 
 
 def _compute(map: Map) -> Any:
-    """The kernel of every backend: find the problem, run it."""
+    """The kernel of every backend."""
+    return lambda a, b, sizes, *settings: _run(map, a, b, sizes, settings)
 
-    def kernel(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
-        return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
 
-    return kernel
+def _run(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], settings: Sequence[Any]) -> Tensor:
+    """Find the problem, run it."""
+    return run(map, _problem(map, a, b, sizes, settings), a, b, settings[-1])
 
 
 def _problem(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], settings: Sequence[Any]) -> Problem:

@@ -18,14 +18,10 @@ def run(map: Map, problem: Problem, a: Tensor, b: Tensor, engine: str) -> Tensor
     if problem.batch == 0:
         return a.new_zeros(result_shape(map, problem))
     compute = getattr(chosen, map)
-    if not autocasting(problem.device):
-        return _owned(compute(problem, a, b))
-    with torch.autocast(
-        problem.device, enabled=False
-    ):  # the face has cast already; products in an engine stay as they are
-        return _owned(compute(problem, a, b))
-
-
-def _owned(result: Tensor) -> Tensor:
+    if autocasting(problem.device):  # the face has cast already; products in an engine stay as they are
+        with torch.autocast(problem.device, enabled=False):
+            result = compute(problem, a, b)
+    else:
+        result = compute(problem, a, b)
     result = result.contiguous()
     return result.clone() if result._is_view() else result
