@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from .._files.failures import extra
-from .._spec.channel_arguments import check_channel
 from .._spec.channels import ChannelGraph
-from .._spec.stack import ChannelStack
+from .._spec.stack import ChannelStack, seen_by
 
 INK, FAINT, SEEN, LOST = "#333333", "#b8b8b8", "#0072B2", "#D55E00"
 LABELLED = 32  # channels of a layer that are numbered
@@ -21,9 +20,8 @@ LABELLED = 32  # channels of a layer that are numbered
 def figure(graphs: ChannelGraph | ChannelStack, output: int | None = None) -> Any:
     """A matplotlib figure; ``output`` is the channel of the last layer whose receptive field is drawn out."""
     stack = graphs if isinstance(graphs, ChannelStack) else ChannelStack(graphs)
-    if output is not None:
-        check_channel(f"{type(graphs).__name__}.figure", "output", output, stack.widths[-1])
-    fields = None if output is None else [set(field) for field in stack.receptive_field(output)]
+    call = f"{type(graphs).__name__}.figure"
+    fields = None if output is None else [set(field) for field in seen_by(call, stack, output)]
     most, lines = max(stack.widths), extra("matplotlib.collections", "look").LineCollection
     size = (2.2 + 2.4 * len(stack), min(max(0.26 * most + 1.3, 3.2), 8))
     drawn = extra("matplotlib.figure", "look").Figure(figsize=size, dpi=130, layout="constrained")

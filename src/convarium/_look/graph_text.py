@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .._spec.channel_arguments import check_channel
 from .._spec.channels import ChannelGraph
 from .._spec.patterns import Mask
-from .._spec.stack import ChannelStack
+from .._spec.stack import ChannelStack, seen_by
 
 MOST = 64  # cells a side; a larger graph is shown by the density of its parts
 SHADES = " ░▒▓█"
@@ -17,13 +16,10 @@ SHADES = " ░▒▓█"
 
 def diagram(graphs: ChannelGraph | ChannelStack, output: int | None = None) -> str:
     """The text of a graph, or of each of a stack, first to last; with ``output``, what it sees is marked."""
-    if output is not None:
-        last = graphs if isinstance(graphs, ChannelGraph) else graphs.graphs[-1]
-        check_channel(f"{type(graphs).__name__}.diagram", "output", output, last.out_channels)
     if isinstance(graphs, ChannelGraph):
-        chosen = None if output is None else ChannelStack(graphs).receptive_field(output)[-1]
+        chosen = None if output is None else seen_by("ChannelGraph.diagram", ChannelStack(graphs), output)[-1]
         return "\n".join([repr(graphs), "", *_matrix(graphs, "output", "input", chosen)])
-    fields = None if output is None else graphs.receptive_field(output)
+    fields = None if output is None else seen_by("ChannelStack.diagram", graphs, output)
     lines = [repr(graphs)]
     for layer, graph in enumerate(graphs):
         seen = None if fields is None else fields[layer + 1]

@@ -87,9 +87,7 @@ class ChannelStack:
 
     def receptive_field(self, output: int) -> tuple[tuple[int, ...], ...]:
         """The channels of the input and of each layer that channel ``output`` of the last one sees, and itself."""
-        check_channel("ChannelStack.receptive_field", "output", output, self.widths[-1])
-        back = [graph.mask() for graph in reversed(self.graphs)]
-        return tuple(reversed(_followed(back, output)))
+        return seen_by("ChannelStack.receptive_field", self, output)
 
     def influence(self, input: int) -> tuple[tuple[int, ...], ...]:
         """The channels of each layer that see channel ``input`` of the input, after itself.
@@ -170,6 +168,13 @@ class ChannelStack:
             "every output sees every input" if seen == full else f"outputs see {100 * seen / full:.0f} % of the inputs"
         )
         return f"ChannelStack({widths}, {names}, {self.n_edges} edges, {reach})"
+
+
+def seen_by(call: str, stack: ChannelStack, output: int) -> tuple[tuple[int, ...], ...]:
+    """:meth:`ChannelStack.receptive_field`, for a caller of this name, which its errors begin with."""
+    check_channel(call, "output", output, stack.widths[-1])
+    back = [graph.mask() for graph in reversed(stack.graphs)]
+    return tuple(reversed(_followed(back, output)))
 
 
 def _followed(masks: Iterable[Mask], start: int) -> list[tuple[int, ...]]:
