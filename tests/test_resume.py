@@ -522,7 +522,7 @@ def a_position(fit):
 def test_no_step_waits_for_the_disk_and_one_checkpoint_is_written_at_a_time(cut, monkeypatch):
     fit, free, writing, most, written = a_fit(), threading.Event(), [], [], []
 
-    def write(folder, values, run, kept):
+    def write(folder, values, run, kept, group):
         writing.append(values)
         most.append(len(writing))
         assert free.wait(60)
@@ -547,7 +547,7 @@ def test_no_step_waits_for_the_disk_and_one_checkpoint_is_written_at_a_time(cut,
 
 
 def test_what_the_writer_fails_at_is_raised_at_the_next_step(cut, monkeypatch):
-    def write(folder, values, run, kept):
+    def write(folder, values, run, kept, group):
         raise InputError("the disk is full")
 
     monkeypatch.setattr(checkpoint, "write", write)

@@ -3,9 +3,10 @@
 ::
 
     checkpoints/latest                     the name of the newest one
-    checkpoints/000012/tensors.safetensors every tensor, by its place among the values
+    checkpoints/000012/tensors.safetensors every tensor, by its place among the values; or each process's part of them, see
+                                           :mod:`convarium._train.shards`
     checkpoints/000012/state.json          the other values, the format, and whose checkpoint it is
-    checkpoints/000012/complete.json       fingerprints of the two; written last
+    checkpoints/000012/complete.json       fingerprints of the others; written last
 
 A checkpoint is filled beside its name and renamed, then ``latest`` is moved, then older ones are removed. Its values are nested
 dicts with text as keys and lists, of tensors and of what JSON knows; in ``state.json`` a tensor is ``{"tensor": its name}``.
@@ -19,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from .._files import atomic
 from .._files.failures import InputError, extra, why
 from .._files.fingerprints import checked, fingerprint, parse, read, to_json
+from . import shards
 
 FORMAT = 1
 TENSORS, STATE, COMPLETE, LATEST = "tensors.safetensors", "state.json", "complete.json", "latest"
@@ -41,8 +44,13 @@ class Checkpoint:
     values: dict[str, Any]
 
 
-def write(folder: Path, values: Mapping[str, Any], run: str, kept: Iterable[Path] = ()) -> Path:
+def write(
+    folder: Path, values: Mapping[str, Any], run: str, kept: Iterable[Path] = (), group: ProcessGroup | None = None
+) -> Path:
     """Add a checkpoint to a run's ``checkpoints`` and remove all but it and those ``kept``; returns where it lies.
+
+    Args:
+        group: those who have parts of the tensors, if not all are here; the others call :func:`join`.
 
     Raises:
         InputError: the system does not let us; those that were there still are.
@@ -50,13 +58,17 @@ def write(folder: Path, values: Mapping[str, Any], run: str, kept: Iterable[Path
     path = folder / f"{max((int(old.name) for old in _all(folder)), default=0) + 1:06d}"
     found: dict[str, Tensor] = {}
     state = {"format": FORMAT, "run": run, "values": _taken(values, "", found)}
-    files = {TENSORS: extra("safetensors.torch").save(found), STATE: to_json(state, indent=None)}
-    marks = {"files": {name: fingerprint(data) for name, data in files.items()}}
+    files = {STATE: to_json(state, indent=None)}
+    if group is None:
+        files[TENSORS] = extra("safetensors.torch").save(found)
+    marks = {name: fingerprint(data) for name, data in files.items()}
     try:
         with atomic.folder(path) as part:
+            if group is not None:
+                marks |= {file.name: fingerprint(file.read_bytes()) for file in shards.write(part, found, group)}
             for name, data in files.items():
                 (part / name).write_bytes(data)
-            (part / COMPLETE).write_bytes(to_json(marks))
+            (part / COMPLETE).write_bytes(to_json({"files": marks}))
         atomic.replace(folder / LATEST, f"{path.name}\n".encode())
         for old in _all(folder):
             if old not in (path, *kept):
@@ -66,30 +78,36 @@ def write(folder: Path, values: Mapping[str, Any], run: str, kept: Iterable[Path
     return path
 
 
+def join(values: Mapping[str, Any], group: ProcessGroup) -> None:
+    """Write this process's parts of the values to the checkpoint that the first one of the group writes."""
+    shards.join(tensors(values), group)
+
+
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint, its tensors whole.
 
     Raises:
         Damaged: a file is missing, cut short or changed; the message names it.
         InputError: another version of the library wrote it.
     """
     try:
-        data, text = verify(path)
-        state = parse(path / STATE, text)
+        files = verify(path)
+        state = parse(path / STATE, files[STATE])
         if state["format"] != FORMAT:
             raise InputError(f"{path}: a checkpoint of format {state['format']}; this version reads format {FORMAT}")
-        return Checkpoint(path, state["run"], _given(state["values"], extra("safetensors.torch").load(data)))
+        found = extra("safetensors.torch").load(files[TENSORS]) if TENSORS in files else shards.read(path)
+        return Checkpoint(path, state["run"], _given(state["values"], found))
     except KeyError:
         raise Damaged(f"{path / STATE}: damaged, it lacks what a checkpoint has") from None
 
 
-def verify(path: Path) -> tuple[bytes, bytes]:
-    """The two files of a checkpoint, if they have the fingerprints they were written with; else :class:`Damaged`."""
+def verify(path: Path) -> dict[str, bytes]:
+    """The files of a checkpoint, if they have the fingerprints they were written with; else :class:`Damaged`."""
     try:
         marks = parse(path / COMPLETE, read(path / COMPLETE)).get("files")
-        if not isinstance(marks, dict) or set(marks) != {TENSORS, STATE}:
+        if not isinstance(marks, dict) or STATE not in marks or (TENSORS in marks) == (shards.INDEX in marks):
             raise InputError(f"{path / COMPLETE}: damaged, it is not the file that the run wrote")
-        return checked(path / TENSORS, str(marks[TENSORS])), checked(path / STATE, str(marks[STATE]))
+        return {name: checked(path / name, str(mark)) for name, mark in marks.items()}
     except InputError as error:
         raise Damaged(str(error)) from None
 

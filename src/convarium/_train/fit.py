@@ -124,15 +124,15 @@ class Fit:
         return self._schedule.last_epoch
 
     def state(self) -> dict[str, Any]:
-        """Where training stands, as a checkpoint has it, the same for any number of processes; between two steps, and all of
-        them at once. Later steps do not change it."""
+        """Where training stands, as a checkpoint has it, what is spread over processes in this one's part; between two steps,
+        and all of them at once. Later steps do not change it."""
         changing = {
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
             "loss": self.team.sum(self._loss),
         }
-        return copied(self.team.whole(changing)) | {
+        return copied(changing) | {
             "order": self._drawn,
             "seen": self._seen,
             "seconds": self._seconds,

@@ -65,7 +65,8 @@ class Saver:
 
     def _begin(self, position: Callable[[], Position]) -> None:
         here = position()
-        if self._team.leads:
+        if self._team.leads or self._team.behind is not None:
+            self._settle()
             self._writing = self._pool.submit(self._write, here)
         self._since = 0
 
@@ -76,4 +77,8 @@ class Saver:
             writing.result()
 
     def _write(self, position: Position) -> None:
-        self._kept.append(checkpoint.write(self._run.checkpoints, position.values(), self._run.identity, self._kept))
+        values, group = position.values(), self._team.behind
+        if self._team.leads:
+            self._kept.append(checkpoint.write(self._run.checkpoints, values, self._run.identity, self._kept, group))
+        elif group is not None:
+            checkpoint.join(values, group)

@@ -28,6 +28,9 @@ class Alone:
     """One process."""
 
     rank, size = 0, 1
+    behind: dist.ProcessGroup | None = (
+        None  # where each has a part of the weights: those who write them, behind the training
+    )
 
     @property
     def leads(self) -> bool:
@@ -80,6 +83,7 @@ class Together(Alone):
 
     def __init__(self, parallel: str) -> None:
         self.rank, self.size, self._parallel = dist.get_rank(), dist.get_world_size(), parallel
+        self.behind = dist.new_group(backend="gloo") if parallel == "fsdp" else None
 
     def share(self, items: Tensor) -> Tensor:
         return items[self.rank :: self.size]
