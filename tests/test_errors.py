@@ -92,7 +92,8 @@ WRONG = {
     "an output that reads nothing": (lambda: Graph.from_edges(2, 2, [(0, 0)]), ValueError, "outputs 1 read no input"),
     "mask of a wrong shape": (lambda: Graph.from_mask([1, 0]), ValueError, "mask must be (out_channels, in_channels)"),
     "mask with a 2": (lambda: Graph.from_mask([[2, 0]]), ValueError, "only 0 and 1"),
-    "groups of a graph": (lambda: Graph.groups(6, 4, 4), ValueError, "groups=4 does not divide in_channels=6; 1, 2 would"),
+    "groups of a layer": (lambda: cv.nn.Conv2d(6, 4, 3, groups=4), ValueError, "in_channels=6; 1, 2 would divide both"),
+    "groups of a graph": (lambda: Graph.groups(6, 4, 4), ValueError, "groups=4 does not divide in_channels=6; 1, 2 would divide both"),
     "composition": (lambda: Graph.dense(3, 2) @ Graph.dense(2, 4), ValueError, "got 3 and 4"),
     "output padding": (
         lambda: cv.conv_transpose2d(image(), torch.zeros(4, 2, 3, 3), output_padding=1), ValueError, "less than stride or dilation",

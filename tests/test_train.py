@@ -187,6 +187,10 @@ REFUSED = {  # what is typed, and a word that the one line must have
     "more seeds than memory": (lambda tmp: ["train", "digits", "--seeds", str(10**11)], "from 1 to 1,000"),
     "more threads than a machine": (lambda tmp: ["train", "digits", "--threads", "100000"], "threads: expected"),
     "a batch of 10**20": (lambda tmp: ["train", "digits", "--batch", str(10**20)], "batch: expected"),
+    "images for a job": (
+        lambda tmp: ["train", "images.npy"],
+        "not one of digits; images of your own are given with --data",
+    ),
     "an unknown device": (lambda tmp: ["train", "digits", "--device", "abacus"], "not one of cpu, cuda"),
     "half a size": (lambda tmp: ["train", "digits", "--size", "8"], "8x8"),
     "too few images": (lambda tmp: ["train", "digits", "--limit", "20"], "--limit"),

@@ -43,7 +43,7 @@ def check_groups(call: str, in_channels: int, out_channels: int, groups: int) ->
     for name, value in found.items():
         if value % blocks:
             fits = few(divisors(math.gcd(inputs, outputs)))
-            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {fits} would")
+            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {fits} would divide both")
     return inputs, outputs, blocks
 
 

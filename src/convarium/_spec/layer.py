@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from .arguments import directions, padding_mode_name, pairs, whole
+from .channel_arguments import divisors, few
 from .channels import ChannelGraph
 from .shown import shown
 
@@ -37,7 +39,8 @@ def layer_channels(
     found = {name: whole(call, name, value, 1) for name, value in counts.items()}
     for name, value in found.items():
         if value % found["groups"]:
-            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}")
+            fits = few(divisors(math.gcd(found["in_channels"], found["out_channels"])))
+            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {fits} would divide both")
     return found["in_channels"], found["out_channels"], found["groups"]
 
 

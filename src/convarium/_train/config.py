@@ -86,7 +86,10 @@ class Config:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        _check_choice("job", [self.job], JOBS)
+        if self.job not in JOBS:
+            raise InputError(
+                f"job: {self.job!r} is not one of {', '.join(JOBS)}; images of your own are given with --data"
+            )
         _check_choice("on_error", [self.on_error], ON_ERROR)
         _check_choice("device", [self.device], DEVICES)
         _check_choice("kinds", self.kinds, KINDS)
