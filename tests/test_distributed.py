@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,19 +151,6 @@ def test_what_is_sent_is_what_is_awaited():
                         for there in range(ranks):
                             takes = [p.stop - p.start for p in routes[here].takes if p.peer == there]
                             assert takes == [p.stop - p.start for p in routes[there].puts if p.peer == here]
-
-
-def test_the_guides_program_trains_the_same_on_one_and_on_four(tmp_path):
-    guide = (Path(cv.__file__).parent.parent.parent / "docs" / "distributed.md").read_text()
-    program = next(
-        block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "init_process_group(" in block
-    )
-    script = tmp_path / "train.py"
-    script.write_text(program)
-    assert "torchrun --nproc-per-node 4 train.py" in guide
-    one, four = torchrun(1, script), torchrun(4, script)
-    assert one.split(",")[0] == four.split(",")[0]
-    assert (one.split(", ")[1], four.split(", ")[1]) == ("64 of 64 rows here\n", "16 of 64 rows here\n")
 
 
 def test_traffic_is_counted_from_nothing():

@@ -15,7 +15,7 @@ from convarium._cli import run
 from convarium._train import checkpoint, shards
 from convarium._train.run_folder import RunFolder
 from family import seeds
-from test_resume import mounted
+from test_resume import mounted, outcome
 from test_together import children, finished, torchrun, until
 
 LONG = [
@@ -28,10 +28,6 @@ SHARED = ["--parallel", "fsdp"]
 def weights(folder):
     run = RunFolder.open(folder)
     return run.weights(run.planned()[0])
-
-
-def same_bits(found, expected):
-    return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def newest(folder):
@@ -49,7 +45,7 @@ def begun(folder, *options, number=3):
 def never_stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("never") / "run"
     finished(torchrun(2, *LONG, *SHARED, "--out", str(folder)))
-    return weights(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +81,15 @@ def test_commands_see_the_tensors_whole(cut, tmp_path, capsys):
     assert "damaged" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("seed", seeds(2, 10))
+@pytest.mark.parametrize("seed", seeds(1, 10))
 def test_killed_and_resumed_by_as_many_it_comes_to_the_same_bits(seed, never_stopped, tmp_path):
     rnd, folder = random.Random(seed), tmp_path / "run"
     process = begun(folder, number=rnd.randint(1, 4))
     for child in children(process.pid)[:: 1 + seed % 2]:
         os.kill(child, signal.SIGKILL)
     process.communicate(timeout=120)
-    finished(torchrun(2, "train", "--resume", str(folder), *SHARED))
-    assert same_bits(weights(folder), never_stopped)
+    finished(torchrun(2, "train", "--resume", str(folder)))  # it knows that weights were spread
+    assert outcome(folder) == outcome(never_stopped)
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
@@ -107,7 +103,7 @@ def test_another_number_goes_on(ranks, never_stopped, tmp_path):
     else:
         finished(torchrun(ranks, "train", "--resume", str(folder), *SHARED))
     for name, tensor in weights(folder).items():
-        torch.testing.assert_close(tensor, never_stopped[name], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(tensor, weights(never_stopped)[name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["__1_0.distcp", shards.INDEX])

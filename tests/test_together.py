@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import random
 import re
 import signal
 import subprocess
@@ -16,7 +17,9 @@ import pytest
 import torch
 
 from convarium._cli import run
+from convarium._train.team import Alone
 from family import seeds
+from test_resume import a_fit, outcome
 
 TINY = [
     "train", "digits", "--limit", "300", "--kinds", "shared-valid,local", "--tasks", "plain", "--epochs", "3", "--seeds", "1",
@@ -50,7 +53,7 @@ def alone(tmp_path_factory):
     return losses(folder)
 
 
-@pytest.mark.parametrize(("ranks", "parallel"), [(2, "ddp"), (4, "ddp"), (2, "fsdp"), (3, "fsdp")])
+@pytest.mark.parametrize(("ranks", "parallel"), [(2, "ddp"), (4, "ddp"), (2, "fsdp"), (4, "fsdp")])
 def test_several_reach_the_losses_of_one(alone, ranks, parallel, tmp_path):
     folder = tmp_path / "run"
     out, _ = finished(torchrun(ranks, *TINY, "--out", str(folder), "--parallel", parallel, "--json", "--profile"))
@@ -113,17 +116,83 @@ def test_what_several_began_one_goes_on_with(alone, tmp_path):
         assert found == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("seed", seeds(2, 10))
-def test_torchrun_recovers_a_rank_that_was_killed(alone, seed, tmp_path):
-    folder = tmp_path / "run"
-    process = torchrun(2, *TINY, "--out", str(folder), restarts=1)
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What two processes come to that nobody stops."""
+    folder = tmp_path_factory.mktemp("two") / "run"
+    finished(torchrun(2, *TINY, "--out", str(folder)))
+    return outcome(folder)
+
+
+def begun(folder, seed, restarts):
+    """Two processes, at a moment after their first checkpoint."""
+    process = torchrun(2, *TINY, "--out", str(folder), restarts=restarts)
     until(lambda: (folder / "checkpoints" / "latest").exists(), process)
-    time.sleep(0.05 * seed)
-    members = children(process.pid)
+    time.sleep(random.Random(seed).random())
+    return process, children(process.pid)
+
+
+@pytest.mark.parametrize("seed", seeds(1, 10))
+def test_torchrun_recovers_a_rank_that_was_killed(two, seed, tmp_path):
+    process, members = begun(tmp_path / "run", seed, restarts=1)
     os.kill(members[seed % len(members)], signal.SIGKILL)
     finished(process)
-    for found, expected in zip(losses(folder), alone, strict=True):
-        assert found == pytest.approx(expected, rel=1e-4)
+    assert outcome(tmp_path / "run") == two
+
+
+@pytest.mark.parametrize("seed", seeds(1, 20))
+def test_a_whole_job_that_was_killed_is_resumed_to_the_same_bits(two, seed, tmp_path):
+    process, members = begun(tmp_path / "run", seed, restarts=0)
+    process.kill()
+    for member in members:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member, signal.SIGKILL)
+    process.communicate(timeout=120)
+    assert run(["checkpoint", "verify", str(tmp_path / "run")]) == 0
+    finished(torchrun(2, "train", "--resume", str(tmp_path / "run")))
+    assert outcome(tmp_path / "run") == two
+
+
+def test_each_process_has_its_random_state_and_its_losses_again():
+    """A loop with dropout, of two processes that are not there: what each is told of the other is made up."""
+
+    class Two(Alone):
+        size = 2
+
+        def __init__(self, rank):
+            self.rank = rank
+
+        def told(self, *numbers):
+            return [numbers, numbers] if numbers else []
+
+        def gathered(self, value):
+            return [value, value]
+
+    for rank in (0, 1):
+        fit = a_fit()
+        fit.team = Two(rank)
+        fit._loss.fill_(0.1 + rank)
+        before, state = torch.get_rng_state(), fit.state()
+        drawn = torch.rand(3)
+        other = a_fit()
+        other.team = Two(rank)
+        other.restore(state)
+        assert torch.equal(torch.get_rng_state(), before)
+        assert torch.equal(torch.rand(3), drawn)
+        assert float(other._loss) == float(fit._loss)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--resume", "nowhere"], "convarium: nowhere: no such folder"),
+        (["digits", "--batch", "0"], "convarium: --batch: expected a whole number from 1 to 1,000,000, got 0"),
+        (["digits", "--parallel", "both"], "convarium: --parallel: 'both' is not one of ddp, fsdp"),
+    ],
+)
+def test_what_all_would_say_is_said_once(options, line):
+    _, said = finished(torchrun(2, "train", *options), code=1)
+    assert [part for part in said.splitlines() if part.startswith("convarium") and part != "convarium FAILED"] == [line]
 
 
 def test_a_restart_replaces_what_another_job_left(alone, tmp_path):

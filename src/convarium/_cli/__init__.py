@@ -42,10 +42,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fail(error: Exception) -> int:
-    from .._files.failures import InputError
+    from .._files.failures import InputError, Told
 
     if isinstance(error, InputError):
-        return _say(str(error), 2)
+        return 2 if isinstance(error, Told) else _say(str(error), 2)
     if callable(usage := getattr(error, "format_message", None)):
         return _say(f"{usage()} (convarium --help shows what there is)", 2)
     if isinstance(error, BrokenPipeError):

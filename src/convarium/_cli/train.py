@@ -212,15 +212,18 @@ def train(
         typer.Option(
             metavar="HOW",
             help="Under torchrun, what each process holds: ddp, the whole network, or fsdp, its share of the weights and of the "
-            "optimiser. \\[default: ddp]",
+            "optimiser. \\[default: ddp, or what a resumed run was begun with]",
             rich_help_panel=TRAINING,
         ),
     ] = None,
     log: Annotated[
         str | None,
         typer.Option(
+            "--log",
+            "--log-to",
             metavar="TO",
-            help="Beside the run folder's log.jsonl, a line an epoch: tensorboard, in the folder's tensorboard/.",
+            help="Beside the run folder's log.jsonl, a line an epoch: tensorboard, in the folder's tensorboard/. torchrun takes "
+            "--log for its own: write --log-to behind it.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -269,12 +272,25 @@ def train(
         elif job is None:
             raise InputError(f"JOB: give what to train, one of {_listed(JOBS)}, or --resume FOLDER")
         else:
-            base = Config() if config is None else Config.load(config)
             if restarted() and _is_ours(out, overwrite, ours):
                 assert out is not None
                 _resume(out, given, ours, seen)
             else:
-                _begin(base.replace(**given), out, overwrite, ours, seen)
+                _begin(ours.said(lambda: _settings(config, given)), out, overwrite, ours, seen)
+
+
+def _settings(file: Path | None, given: dict[str, Any]) -> Config:
+    """Settings of a file, with what was given beside it; an option is refused by the name that was typed."""
+    base = Config() if file is None else Config.load(file)
+    try:
+        return base.replace(**given)
+    except InputError as refusal:
+        name, _, why = str(refusal).partition(":")
+        raise InputError(f"{_option(name)}:{why}" if given.get(name) is not None else str(refusal)) from None
+
+
+def _option(name: str) -> str:
+    return "JOB" if name == "job" else f"--{name.replace('_', '-')}"
 
 
 def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen: Seen) -> None:
@@ -286,9 +302,9 @@ def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen:
     from .._train.resume import Standing
     from .._train.run_folder import RunFolder, check_free
 
+    ours.hold(None)
     path = ours.said(lambda: out or _free(config.job))
-    if ours.leads:
-        check_free(path, overwrite)
+    ours.said(lambda: check_free(path, overwrite))
     check_device(config.device)
     torch.set_num_threads(config.threads or ours.threads())
     config = config.replace(threads=torch.get_num_threads())
@@ -296,7 +312,9 @@ def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen:
     compare.check(config, samples)
     card = prepare.card(samples, config)
     with stoppable(patient=ours.size > 1) as stop:
-        folder = RunFolder.create(path, config, card, overwrite) if ours.leads else RunFolder(path, config, card)
+        folder = RunFolder(path, config, card)
+        if ours.leads:
+            folder = RunFolder.create(path, config, card, overwrite, ours.parallel)
         with _writing(folder, ours):
             _train(folder, config, samples, Standing(), None, stop, ours, seen)
 
@@ -320,17 +338,17 @@ def _resume(path: Path, given: dict[str, Any], ours: Alone, seen: Seen) -> None:
     from .._train.run_folder import RunFolder
     from . import display
 
-    def opened() -> tuple[RunFolder, bool]:
+    def opened() -> tuple[RunFolder, bool, str | None]:
         folder = RunFolder.open(path)
-        return folder, folder.complete
+        return folder, folder.complete, folder.parallel
 
-    folder, complete = ours.said(opened)  # the others may be on a host that has no such file
+    folder, complete, parallel = ours.said(opened)  # the others may be on a host that has no such file
+    ours.hold(parallel)
     for name, value in given.items():
         own = getattr(folder.config, name)
         if value not in (None, own) and name not in ("checkpoint_every", "keep"):
-            option = "JOB" if name == "job" else f"--{name.replace('_', '-')}"
             raise InputError(
-                f"{option}: {path} was begun with {_shown(own)}, not {_shown(value)}; --resume keeps its settings"
+                f"{_option(name)}: {path} was begun with {_shown(own)}, not {_shown(value)}; --resume keeps its settings"
             )
     config = folder.config.replace(checkpoint_every=given["checkpoint_every"], keep=given["keep"])
     if complete:

@@ -11,6 +11,10 @@ class InputError(ValueError):
     """Something that was given (a file, a folder, an option) cannot be used; the message is one line and names it."""
 
 
+class Told(InputError):
+    """Something that another process of the same job says too; nobody needs to hear it twice."""
+
+
 class MissingExtra(InputError):
     """A package of an extra is not installed."""
 

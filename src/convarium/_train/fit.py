@@ -130,9 +130,9 @@ class Fit:
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
-            "loss": self.team.sum(self._loss),
         }
         return copied(changing) | {
+            "losses": [loss for (loss,) in self.team.told(float(self._loss))],
             "order": self._drawn,
             "seen": self._seen,
             "seconds": self._seconds,
@@ -140,11 +140,12 @@ class Fit:
             "history": [dataclasses.asdict(epoch) for epoch in self.history],
             "best": None if self.best is None else self.best.epoch,
             "best_state": self.best_state,
-            "random": _random_states(),
+            "random": self.team.gathered(_random_states()),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` gave, or from what a file made of it, where keys are text."""
+        """Go on from what :meth:`state` gave, or from what a file made of it, where keys are text. With another number of
+        processes the first has the sum of the losses so far, and the others' random states are those of their seeds."""
         optimiser, own = state["optimiser"], self.network.state_dict()
         parameters = list(self.network.parameters())
         numbered = {
@@ -156,13 +157,16 @@ class Fit:
         self._optimiser.load_state_dict(optimiser | {"state": numbered})
         self._schedule.load_state_dict(state["schedule"])
         self._order.set_state(state["order"])
-        self._loss.copy_(state["loss"] if self.team.leads else torch.zeros(()))  # a sum over the processes
+        losses, random = state["losses"], state["random"]
+        if len(losses) != self.team.size:
+            losses, random = [sum(losses), *[0.0] * (self.team.size - 1)], random[:1]
+        self._loss.fill_(losses[self.team.rank])
         self._seen, self._seconds, self._waiting = state["seen"], state["seconds"], state.get("seconds_waiting", 0.0)
         self.history[:] = [Epoch(**epoch) for epoch in state["history"]]
         self.best = None if state["best"] is None else self.history[state["best"] - 1]
         self.best_state = state["best_state"]
-        if self.team.leads:  # the others have seeds of their own
-            _set_random_states(state["random"])
+        if self.team.rank < len(random):
+            _set_random_states(random[self.team.rank])
 
     def _pass(self, between: Callable[[], None]) -> None:
         self.network.train()

@@ -63,25 +63,26 @@ class RunFolder:
         self.card = card
 
     @classmethod
-    def create(cls, path: Path, config: Config, card: DataCard, overwrite: bool = False) -> RunFolder:
+    def create(
+        cls, path: Path, config: Config, card: DataCard, overwrite: bool = False, parallel: str | None = None
+    ) -> RunFolder:
         """Begin a run. A folder with anything in it is refused, unless it holds a run and ``overwrite`` is given."""
         check_free(path, overwrite)
         run = cls(path, config, card)
         if path.exists():  # it may be where we stand, or a mount: it cannot be replaced by another folder
             with run.alone():
                 _clear(path)
-                run._begin()
+                run._begin(parallel)
         else:
             with atomic.folder(path) as part:  # a kill leaves a run or none
-                cls(part, config, card)._begin()
+                cls(part, config, card)._begin(parallel)
         return run
 
-    def _begin(self) -> None:
+    def _begin(self, parallel: str | None) -> None:
         self.write("config.json", self.config.to_json().encode())
         self.write("data.json", to_json(asdict(self.card)))
-        self.write(
-            MARK, to_json({"format": FORMAT, "job": self.config.job, "planned_with": _machine(), "job_id": job_id()})
-        )
+        mark = {"format": FORMAT, "job": self.config.job, "planned_with": _machine(), "job_id": job_id()}
+        self.write(MARK, to_json(mark | {"parallel": parallel}))
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -143,12 +144,21 @@ class RunFolder:
     @property
     def begun_by_this_job(self) -> bool:
         """Whether the job of ``torchrun`` that this process belongs to began the run, before one of its processes died."""
-        return job_id() is not None and parse(self.path / MARK, read(self.path / MARK)).get("job_id") == job_id()
+        return job_id() is not None and self._mark.get("job_id") == job_id()
+
+    @property
+    def parallel(self) -> str | None:
+        """What each of several processes held when the run began; None for one, and in a run of an earlier version."""
+        return self._mark.get("parallel")
 
     @property
     def planned_here(self) -> bool:
         """Whether engines are planned with the limits that they were planned with when the run began."""
-        return parse(self.path / MARK, read(self.path / MARK)).get("planned_with") == _machine()
+        return self._mark.get("planned_with") == _machine()
+
+    @property
+    def _mark(self) -> dict[str, Any]:
+        return parse(self.path / MARK, read(self.path / MARK))
 
     def planned(self) -> list[Key]:
         """The networks of a complete run, in the order of training."""

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from .._files.failures import InputError
+from .._files.failures import InputError, Told
 
 PARALLEL = ("ddp", "fsdp")
 T = TypeVar("T")
@@ -28,14 +28,16 @@ class Alone:
     """One process."""
 
     rank, size = 0, 1
-    behind: dist.ProcessGroup | None = (
-        None  # where each has a part of the weights: those who write them, behind the training
-    )
+    parallel: str | None = None  # what each process holds
+    behind: dist.ProcessGroup | None = None  # where that is a part of the weights: who writes checkpoints of them
 
     @property
     def leads(self) -> bool:
         """Whether this process writes and speaks."""
         return self.rank == 0
+
+    def hold(self, before: str | None) -> None:
+        """Settle what each process holds: what was asked for, or what it was ``before`` in the run that they go on with."""
 
     def share(self, items: Tensor) -> Tensor:
         """This process's part of a batch, perhaps nothing."""
@@ -58,7 +60,7 @@ class Alone:
         return [value]
 
     def said(self, find: Callable[[], T]) -> T:
-        """What the first process finds; the others do not look."""
+        """What the first process finds; the others do not look. If it cannot use what was given, all of them end."""
         return find()
 
     def spread(self, network: nn.Module) -> nn.Module:
@@ -81,9 +83,12 @@ class Alone:
 class Together(Alone):
     """The processes of a ``torch.distributed`` job."""
 
-    def __init__(self, parallel: str) -> None:
-        self.rank, self.size, self._parallel = dist.get_rank(), dist.get_world_size(), parallel
-        self.behind = dist.new_group(backend="gloo") if parallel == "fsdp" else None
+    def __init__(self, asked: str | None) -> None:
+        self.rank, self.size, self._asked = dist.get_rank(), dist.get_world_size(), asked
+
+    def hold(self, before: str | None) -> None:
+        self.parallel = self._asked or before or PARALLEL[0]
+        self.behind = dist.new_group(backend="gloo") if self.parallel == "fsdp" else None
 
     def share(self, items: Tensor) -> Tensor:
         return items[self.rank :: self.size]
@@ -107,8 +112,16 @@ class Together(Alone):
         return values
 
     def said(self, find: Callable[[], T]) -> T:
-        values: list[Any] = [find() if self.leads else None]
+        values: list[Any] = [None, None]
+        refusal: InputError | None = None
+        if self.leads:
+            try:
+                values[0] = find()
+            except InputError as error:
+                refusal, values[1] = error, str(error)
         dist.broadcast_object_list(values, 0)
+        if values[1] is not None:
+            raise refusal or Told(values[1])
         found: T = values[0]
         return found
 
@@ -119,7 +132,7 @@ class Together(Alone):
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
                 module.forward = partial(self._normalise, module)  # type: ignore[method-assign]
-        if self._parallel == "ddp":
+        if self.parallel == "ddp":
             return nn.parallel.DistributedDataParallel(network)
         device = next(network.parameters()).device.type
         fully_shard(network, mesh=init_device_mesh(device, (self.size,)))
@@ -182,9 +195,10 @@ def team(parallel: str | None) -> Iterator[Alone]:
         InputError: a way to work together that there is not, or nobody to work with.
     """
     if parallel not in (None, *PARALLEL):
-        raise InputError(f"--parallel: {parallel!r} is not one of {', '.join(PARALLEL)}")
+        refusal = f"--parallel: {parallel!r} is not one of {', '.join(PARALLEL)}"
+        raise InputError(refusal) if os.environ.get("RANK", "0") == "0" else Told(refusal)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        if parallel is not None:
+        if parallel is not None and "WORLD_SIZE" not in os.environ:
             raise InputError(
                 "--parallel: there is one process; start several with torchrun --nproc-per-node N -m convarium train"
             )
@@ -200,7 +214,7 @@ def team(parallel: str | None) -> Iterator[Alone]:
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", store=store, rank=rank, world_size=size)
     try:
-        yield Together(parallel or PARALLEL[0])
+        yield Together(parallel)
     finally:
         dist.destroy_process_group()
 

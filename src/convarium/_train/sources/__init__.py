@@ -39,7 +39,8 @@ def load(
         labels: the label file, for an IDX image file or a ``.npy`` only.
         size: bring every image to this height and width; None chooses (see ``samples.default_size``).
         colour: the number of channels to bring images to, 1 or 3; None chooses.
-        skipping: told of each file of a folder that cannot be read, which is left out; None: such a file is an error.
+        skipping: told of each file of a folder that cannot be read, which is left out; None: such a file is an error. For
+            folders of images only.
 
     Raises:
         InputError: if it is none of the formats, or damaged; the message is one line.
@@ -47,6 +48,8 @@ def load(
     path = Path(data).expanduser()
     if labels is not None and (data == DIGITS or path.is_dir() or path.suffix == ".npz"):
         raise InputError(f"{data}: a label file belongs to an IDX image file or a .npy only")
+    if skipping is not None and (data == DIGITS or path.is_file() or (path.is_dir() and idx.is_folder(path))):
+        raise InputError(f"--on-error: skip leaves out files of a folder of images; {data} is read whole or not at all")
     if data == DIGITS:
         samples = digits.read(size)
     elif path.is_dir():
