@@ -97,6 +97,9 @@ class Ranks:
             )
             for run, sent, seconds in zip(self.runs, self.predicted_bytes, self.predicted_seconds, strict=True)
         ]  # fmt: skip
+        apart = max(
+            abs(said / run.step - 1) for run, said in zip(self.runs[1:], self.predicted_seconds[1:], strict=True)
+        )
         speeds = f"{link.bandwidth / 1e9:.2f} GB/s, {1e6 * link.latency:.0f} µs a message"
         where = f"{GRID[2]}x{GRID[3]} (7.2 GB of weights), batch {GRID[0]}"
         lines = [
@@ -107,7 +110,8 @@ class Ranks:
             ),
             f"  between two ranks {speeds}; {os.cpu_count()} cores; tensors: weights, gradients, the optimiser's state",
             "",
-            f"Simulated, not measured: three LocalConv2d 8->8, 3x3, on {where}, a core a rank, this link between any two",
+            f"Simulated, not measured: three LocalConv2d 8->8, 3x3, on {where}, a core a rank, this link between any two;",
+            f"the model is up to {100 * apart:.0f} % from what was measured on 2 and 4 ranks",
             f"{'ranks':>8}{'bands':>14}{'data parallel':>18}",
         ]
         lines += [f"{ranks:8}{1e3 * bands:11.1f} ms{1e3 * data:15.1f} ms" for ranks, bands, data in self.simulated]

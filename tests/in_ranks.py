@@ -456,6 +456,8 @@ def refusals(mesh):
     said(ValueError, "LazyLocalConv2d has no shape before its first input", shard, cv.nn.LazyLocalConv2d(4, 3), mesh)
     said(ValueError, "made for input_size=(8, 8), got input (1, 3, 9, 8)", sharded, torch.ones(1, 3, 9, 8))
     said(ValueError, "reads 3 channels", sharded, torch.ones(1, 4, 8, 8))
+    said(TypeError, "input must be a torch.Tensor, got list", sharded, [1.0])
+    said(TypeError, "missing 1 required positional argument: 'input'", sharded)
     said(TypeError, "is torch.float32 but", sharded, torch.ones(1, 3, 8, 8, **WIDE))
     said(ValueError, "return_indices=True cannot be sharded", shard(
         nn.Sequential(nn.Conv2d(3, 3, 1), nn.MaxPool2d(2, return_indices=True)), mesh), torch.ones(1, 3, 8, 8))  # fmt: skip

@@ -11,6 +11,11 @@ from .shown import shown
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 
 
+def no_tensor(call: str, name: str, value: object) -> TypeError:
+    hint = "; torch.from_numpy makes one" if isinstance(value, np.ndarray) else ""
+    return TypeError(f"{call}: {name} must be a torch.Tensor, got {type(value).__name__}{hint}")
+
+
 def check_tensors(call: str, *, bias: object = None, **tensors: object) -> None:
     """Refuse what is no tensor of numbers in rows, and mixed dtypes or devices; there may be no bias."""
     if bias is not None:
@@ -18,8 +23,7 @@ def check_tensors(call: str, *, bias: object = None, **tensors: object) -> None:
     first: tuple[str, Tensor] | None = None
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
-            hint = "; torch.from_numpy makes one" if isinstance(tensor, np.ndarray) else ""
-            raise TypeError(f"{call}: {name} must be a torch.Tensor, got {type(tensor).__name__}{hint}")
+            raise no_tensor(call, name, tensor)
         if tensor.layout is not torch.strided or tensor.is_nested:
             kind = "nested" if tensor.is_nested else str(tensor.layout)
             raise TypeError(f"{call}: {name} must be a dense tensor, got a {kind} one")

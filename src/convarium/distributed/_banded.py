@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .._spec.tensors import no_tensor
 from ._kinds import Run, kind_of
 from ._layout import Layout
 
@@ -16,8 +17,10 @@ class Banded(nn.Module):
     _layout: Layout
     _run: Run
 
-    def forward(self, *arguments: Any, **keywords: Any) -> Tensor:
-        return self._run(self, *arguments, **keywords, layout=self._layout)
+    def forward(self, input: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise no_tensor(self._plain.__name__, "input", input)
+        return self._run(self, input, *arguments, **keywords, layout=self._layout)
 
     def extra_repr(self) -> str:
         own = self._plain.extra_repr(self)

@@ -43,6 +43,11 @@ class Entrance:
         """The habit of data parallelism, a batch and a seed for each rank, would be wrong in silence; so the first ones are
         compared."""
         plain = [each for each in tree_leaves(inputs) if isinstance(each, Tensor) and not isinstance(each, DTensor)]
+        if any(each.is_meta for each in plain):
+            raise ValueError(
+                f"{CALL}: an input on the meta device has no numbers, of which the ranks could take their bands; "
+                f"convarium.distributed.predict says what a step would cost"
+            )
         drops = module.training and any(isinstance(each, nn.modules.dropout._DropoutNd) for each in module.modules())
         own = torch.tensor(
             [_number(str([(each.shape, each.dtype) for each in plain])), *_sums(plain), _number(_random()) if drops else 0.0],
