@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
 import re
 import subprocess
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 
 from convarium import ChannelGraph, ChannelStack
+from convarium._look import graph_edges
+from convarium._look.graph_figure import LOST
 from convarium._look.graph_text import ranges
 from family import random_graph, seeds
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed: no figures")
+same_color = pytest.importorskip("matplotlib.colors", reason="matplotlib is not installed: no figures").same_color
 
 
 def convarium(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -77,6 +80,79 @@ def test_a_figure_has_every_channel_and_edge_and_what_is_seen(seed: int) -> None
     )
     (plain,) = stack.figure().axes
     assert len([c for c in plain.collections if hasattr(c, "get_segments")]) == 2 * len(stack)
+
+
+def dots(axes, colour: str) -> list[list[float]]:
+    """Where markers with an outline of this colour stand."""
+    found = [c for c in axes.collections if hasattr(c, "get_sizes") and c.get_offsets().size]
+    return [at for c in found if same_color(c.get_edgecolor(), colour) for at in c.get_offsets().tolist()]
+
+
+@pytest.mark.parametrize("seed", seeds(10, 100))
+def test_a_figure_marks_outputs_that_miss_inputs_and_says_how_many_they_see(seed: int) -> None:
+    rnd = random.Random(seed)
+    widths = [rnd.choice([2, 4, 12, 32]) for _ in range(rnd.randint(2, 3))]
+    stack = ChannelStack(*(random_graph(rnd, a, b) for a, b in itertools.pairwise(widths)))
+    (axes,) = stack.figure().axes
+    reach = stack.reach.mask()
+    marked = dots(axes, LOST)
+    heights = np.linspace(0, max(widths) - 1, widths[-1])
+    expected = [[len(stack), heights[j]] for j in np.flatnonzero(~reach.all(axis=1))]
+    assert [at for at in marked if at[0] == len(stack)] == expected
+    assert len([at for at in marked if at[0] == 0]) == 2 * np.count_nonzero(~reach.any(axis=0))  # a ring and a cross
+    told = [text.get_text() for text in axes.texts if " of " in text.get_text()]
+    assert told == [f"{row.sum()} of {widths[0]}" for row in reach if not row.all()]
+    assert axes.get_title().endswith(f"; {len(expected)} of {widths[-1]} miss some") == bool(expected)
+
+
+@pytest.mark.parametrize("output", [0, 1, 37, 511])
+def test_the_chosen_output_of_a_large_layer_is_numbered(output: int) -> None:
+    (axes,) = ChannelGraph.groups(256, 512, 2).figure(output).axes
+    bold = [(text.get_text(), text.xy) for text in axes.texts if text.get_fontweight() == "bold"]
+    assert bold == [(str(output), (1, pytest.approx(output)))]
+    numbers = sorted(int(text.get_text()) for text in axes.texts if text.get_text().isdecimal() and text.xy[0] == 1)
+    assert len(numbers) <= 34
+    assert min(np.diff(numbers)) >= 16
+
+
+@pytest.mark.parametrize("output", [None, 300])
+@pytest.mark.parametrize(
+    "graph",
+    [
+        ChannelGraph.dense(1024, 1024),
+        ChannelGraph.groups(1024, 512, 4),
+        ChannelGraph.interlaced(1024, 1024, 4),
+        ChannelGraph.interlaced(512, 512, 32),
+        ChannelGraph.shuffled(1024, 1024, 2),
+        ChannelGraph.banded(1024, 1024, 40),
+        ChannelGraph.random_regular(512, 512, 200, seed=0),
+        ~ChannelGraph.depthwise(512),
+    ],
+    ids=repr,
+)
+def test_a_large_graph_takes_few_shapes(graph: ChannelGraph, output: int | None) -> None:
+    (axes,) = graph.figure(output).axes
+    assert sum(len(collection.get_paths()) for collection in axes.collections) < 1500
+    (shades,) = axes.images or [None]
+    if shades is not None:
+        assert max(shades.get_array().shape) <= 128
+
+
+@pytest.mark.parametrize("seed", seeds(30, 300))
+def test_parts_and_cells_are_the_mask(seed: int) -> None:
+    rnd = random.Random(seed)
+    graph = random_graph(rnd, rnd.choice([2, 12, 64]), rnd.choice([2, 12, 64]))
+    mask, places = graph.mask(), (np.arange(graph.in_channels) * 1.0, np.arange(graph.out_channels) * 1.0)
+    chosen = np.array([rnd.random() < 0.3 for _ in range(graph.out_channels)])
+    covered = np.zeros((2, *mask.shape), dtype=int)
+    for part in graph_edges._parts(graph.blocks, places, chosen):
+        for a, b in itertools.product(part.inputs, part.outputs):
+            across, down = (slice(math.ceil(run[0]), math.floor(run[1]) + 1) for run in (a, b))
+            covered[int(part.chosen), down, across] += 1
+    assert np.array_equal(covered, [mask & ~chosen[:, None], mask & chosen[:, None]])
+    many = np.kron(mask, np.ones((5, 3), dtype=bool))
+    assert graph_edges._binned(many).mean() == pytest.approx(many.mean(), abs=0.1)
+    assert np.array_equal(graph_edges._binned(mask), mask)
 
 
 def test_the_command_prints_draws_and_saves(tmp_path) -> None:
