@@ -122,6 +122,58 @@ def test_copies_of_a_wiring_lie_side_by_side(seed: int, times: int) -> None:
     assert np.array_equal(covered, expected), "bicliques cover each edge once"
 
 
+def named(graph: ChannelGraph) -> ChannelGraph | None:
+    """What the constructor that a repr names makes of its numbers."""
+    found = re.fullmatch(r"ChannelGraph\((\d+) -> (\d+), (.*), (\d+) edges\)", repr(graph))
+    inputs, outputs, n_edges = (int(found[n]) for n in (1, 2, 4))
+    assert (inputs, outputs, n_edges) == (graph.in_channels, graph.out_channels, graph.n_edges)
+    match found[3].split():
+        case ["dense"]:
+            return ChannelGraph.dense(inputs, outputs)
+        case ["depthwise"]:
+            return ChannelGraph.depthwise(inputs, outputs // inputs)
+        case ["groups" | "interlaced" | "shuffled" | "banded" as kind, number]:
+            return getattr(ChannelGraph, kind)(inputs, outputs, int(number))
+        case ["banded", width, "circular"]:
+            return ChannelGraph.banded(inputs, outputs, int(width), circular=True)
+        case ["hierarchical", branching, "level", level]:
+            return ChannelGraph.hierarchical(inputs, int(branching), int(level))
+    assert re.fullmatch(r"(\d+ blocks?, )?\d+ (to \d+ parents|parents each)", found[3])
+    return None
+
+
+@pytest.mark.parametrize("seed", seeds(100, 2000))
+def test_a_regular_graph_is_printed_as_a_constructor_that_makes_it(seed: int) -> None:
+    rnd = random.Random(seed)
+    common, a, b = rnd.randint(1, 6), rnd.randint(1, 6), rnd.randint(1, 6)
+    inputs, outputs, groups = common * a, common * b, common
+    branching, levels = rnd.choice([(2, 4), (3, 3), (4, 2), (5, 2), (6, 1)])
+    for graph in (
+        ChannelGraph.dense(inputs, outputs),
+        ChannelGraph.groups(inputs, outputs, groups),
+        ChannelGraph.depthwise(inputs, b),
+        ChannelGraph.interlaced(inputs, outputs, groups),
+        ChannelGraph.shuffled(inputs, outputs, groups),
+        ChannelGraph.banded(inputs, outputs, rnd.randint(1, inputs)),
+        ChannelGraph.banded(inputs, outputs, rnd.randint(1, inputs), circular=True),
+        ChannelGraph.hierarchical(branching**levels * rnd.randint(1, 3), branching, rnd.randrange(levels)),
+    ):
+        assert named(graph) == graph, repr(graph)
+        assert named(ChannelGraph.from_mask(graph.mask())) == graph
+
+
+@pytest.mark.parametrize("seed", seeds(100, 2000))
+def test_any_graph_is_printed_as_a_constructor_only_if_that_makes_it(seed: int) -> None:
+    rnd = random.Random(seed)
+    graph = some_graph(seed)
+    assert named(graph) in (graph, None)
+    regular = ChannelGraph.hierarchical(16, 2, rnd.randrange(4)) | ChannelGraph.depthwise(16)
+    i, j = rnd.randrange(16), rnd.randrange(16)
+    mask = regular.mask()
+    mask[j, i] ^= True
+    assert named(ChannelGraph.from_mask(mask, allow_empty=True)) is None
+
+
 def test_a_graph_cannot_be_changed() -> None:
     graph = ChannelGraph.from_edges(3, 3, [(0, 0), (2, 1), (1, 2)])
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import exchange, patterns
+from . import exchange, naming, patterns
 from .arguments import flag
 from .channel_arguments import (
     channel_number,
@@ -464,18 +464,14 @@ class ChannelGraph:
 
     @property
     def name(self) -> str:
-        """Its structure in a few words."""
-        kind, _, number = self.text.partition(":")
-        if self.text == "g:1":
-            return "dense"
-        if kind == "g":
-            return "depthwise" if int(number) == self.in_channels else f"groups {number}"
-        if kind == "i":
-            return f"interlaced {number}"
-        parents = np.unique(_mask(self).sum(axis=1)).tolist()
-        read = f"{parents[0]} to {parents[-1]} parents" if len(parents) > 1 else f"{parents[0]} parents each"
-        blocks = len(self.blocks)
-        return f"{blocks} block{'s' * (blocks > 1)}, {read}" if blocks < self.out_channels else read
+        """Its structure in a few words: its constructor and the numbers that make it, or how many blocks and parents it has.
+
+        Examples:
+            >>> import convarium as cv
+            >>> cv.ChannelGraph.from_mask([[1, 1, 0], [1, 1, 0], [0, 1, 1]]).name
+            'banded 2'
+        """
+        return _name(self)
 
     def __repr__(self) -> str:
         return f"ChannelGraph({self.in_channels} -> {self.out_channels}, {self.name}, {self.n_edges} edges)"
@@ -490,6 +486,13 @@ def _mask(graph: ChannelGraph) -> Mask:
         mask = regular_mask(graph.in_channels, graph.out_channels, kind, int(rest))
     mask.setflags(write=False)
     return mask
+
+
+@lru_cache(maxsize=256)
+def _name(graph: ChannelGraph) -> str:
+    if (found := naming.by_text(graph.in_channels, graph.text)) is not None:
+        return found
+    return naming.by_pattern(_mask(graph)) or naming.by_counts(_mask(graph), len(graph.blocks))
 
 
 @lru_cache(maxsize=256)
