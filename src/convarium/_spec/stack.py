@@ -153,6 +153,8 @@ class ChannelStack:
     def figure(self, output: int | None = None) -> Any:
         """A matplotlib figure: layers of channels, their edges, and drawn out what ``output`` sees and does not see of the input.
 
+        Without ``output``, those that miss inputs are marked. A large graph is drawn by its blocks, or shaded.
+
         ``figure.savefig("graph.svg")`` keeps it.
         """
         from .._look.graph_figure import figure
