@@ -16,6 +16,8 @@ from convarium._spec.problem import MAPS
 from convarium._spec.work import Work
 from family import random_case, seeds
 
+GRAPH = cv.ChannelGraph
+
 
 @pytest.fixture
 def fresh():
@@ -107,3 +109,51 @@ def test_a_plan_says_what_is_not_promised():
     assert set(plan.caveats) == set(MAPS)
     assert "  but\n    a NaN or infinity in a weight or a gradient" in str(plan)
     assert not cv.plan2d((2, 3, 8, 8), (5, 3, 3, 3), padding=1, engine="matmul").caveats
+
+
+@pytest.mark.parametrize(
+    ("graph", "line"),
+    [
+        (GRAPH.interlaced(16, 32, 4), "4 groups after a permutation, 4 inputs and 8 outputs each"),
+        (GRAPH.shuffled(12, 24, 3), "3 groups after a permutation, 4 inputs and 8 outputs each"),
+        (GRAPH.groups(16, 32, 4), "4 groups, 4 inputs and 8 outputs each"),
+        (GRAPH.depthwise(6), "6 groups, 1 input and 1 output each"),
+        (GRAPH.banded(16, 32, 3), "14 blocks, 3 inputs and 2 to 4 outputs each"),
+        (GRAPH.from_mask([[1, 1, 0], [1, 1, 0], [0, 0, 1]]), "2 blocks, 1 to 2 inputs and 1 to 2 outputs each"),
+        (GRAPH.from_mask([[1, 1, 0], [0, 0, 0]], allow_empty=True), "1 block, 2 inputs and 1 output; 1 output of none"),
+        (GRAPH.from_mask([[0, 0]], allow_empty=True), "no edges"),
+    ],
+    ids=str,
+)
+def test_a_plan_says_into_which_blocks_a_graph_falls(graph, line):
+    plan = cv.plan2d((2, graph.in_channels, 8, 8), (graph.n_edges, 3, 3), channels=graph)
+    assert f"\n  channels     {line}\n" in str(plan)
+    told = plan.to_dict()["channels"]
+    blocks = [block for block in graph.blocks if block.inputs]
+    assert told["count"] == len(blocks)
+    for side, sizes in (("outputs", [len(b.outputs) for b in blocks]), ("inputs", [len(b.inputs) for b in blocks])):
+        assert told[side] == (min(sizes, default=0), max(sizes, default=0))
+
+
+def test_a_plan_of_all_channels_has_no_line_of_blocks():
+    dense = GRAPH.dense(4, 6)
+    assert "\n  channels" not in str(cv.plan2d((2, 4, 8, 8), (6, 4, 3, 3)))
+    assert "\n  channels" not in str(cv.plan2d((2, 4, 8, 8), (24, 3, 3), channels=dense))
+    assert "\n  channels     2 groups, 2 inputs and 3 outputs each\n" in str(
+        cv.plan2d((2, 4, 8, 8), (6, 2, 3, 3), groups=2)
+    )
+
+
+def test_a_plan_says_how_long_zeros_for_missing_edges_would_take():
+    """Only the plan that is read reckons it: the choice for a call does not."""
+    graph = ~GRAPH.depthwise(64)
+    arguments = ((8, 64, 32, 32), (graph.n_edges, 3, 3))
+    plan, asked = (cv.plan2d(*arguments, channels=graph, engine=engine) for engine in ("auto", "dense"))
+    by_map = {map: told["others"]["dense"] for map, told in plan.to_dict()["maps"].items()}
+    for auto, dense in zip(plan.choices, asked.choices, strict=True):
+        assert dict(auto.others)["dense"].endswith("engine='dense' asks for it")
+        assert by_map[auto.map].endswith(f"asks for it; about {dense.seconds / auto.seconds:.1f} times as long")
+    (line,) = (line for line in str(plan).splitlines() if line.startswith("    dense "))
+    assert all(text.rpartition("; ")[2] in line for text in by_map.values())
+    assert "definition never chosen: it is the slow judge of the others\n" in str(plan) + "\n"
+    assert "times as long" not in str(asked)

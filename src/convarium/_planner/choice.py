@@ -19,6 +19,8 @@ from .._spec.work import Work
 from .machine import Machine
 from .profile import machine
 
+ASKED = "asked for by name"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -76,7 +78,7 @@ def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Mach
         work = engine.work(map, problem)
         took = None if work is None else seconds(work, problem, machine)
         others = tuple((name, "not asked for") for name in ENGINES if name != requested)
-        return Choice(map, requested, "asked for by name", work, took, others)
+        return Choice(map, requested, ASKED, work, took, others)
     against: dict[str, str] = {}
     able: dict[str, tuple[float, Work]] = {}
     for name, engine in ENGINES.items():
@@ -90,7 +92,7 @@ def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Mach
     took, work = able[best]
     for name, (longer, _) in able.items():
         if name != best:
-            against[name] = f"about {_times(longer / took)} as long"
+            against[name] = _as_long(longer, took)
     reason = "the least time" if len(able) > 1 else "the only one that can"
     return Choice(map, best, reason, work, took, tuple((name, against[name]) for name in ENGINES if name != best))
 
@@ -101,5 +103,18 @@ def seconds(work: Work, problem: Problem, machine: Machine) -> float:
     return max(computing, work.bytes / machine.memory) + work.calls * machine.call
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:.1f} times" if ratio < 10 else f"{ratio:.0f} times"
+def unasked(name: str, choice: Choice, problem: Problem, machine: Machine) -> str | None:
+    """How long an engine that is never chosen would take beside the chosen one, where it can run and that is reckoned.
+
+    For who reads a plan; planning itself need not reckon it.
+    """
+    engine = ENGINES[name]
+    if engine.UNASKED is None or choice.reason == ASKED or choice.seconds is None:
+        return None
+    work = engine.work(choice.map, problem) if engine.supports(choice.map, problem) is None else None
+    return None if work is None else _as_long(seconds(work, problem, machine), choice.seconds)
+
+
+def _as_long(longer: float, took: float) -> str:
+    ratio = longer / took
+    return f"about {ratio:.1f} times as long" if ratio < 10 else f"about {ratio:.0f} times as long"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from .._engines import ENGINES
 from .._spec.problem import MAPS, Map, Problem
-from .choice import Choice, choose
+from .blocks import blocks_of
+from .choice import Choice, choose, unasked
 from .machine import Machine
 from .profile import machine
 
@@ -64,6 +66,7 @@ class Plan:
             "input": list(first),
             "weight": list(self._weight),
             "output": list(last),
+            "channels": dataclasses.asdict(blocks_of(problem.wiring)),
             "flops": problem.flops,
             "bytes": problem.bytes,
             "parameters": problem.parameters,
@@ -76,7 +79,7 @@ class Plan:
                     "bytes": None if choice.work is None else choice.work.bytes,
                     "workspace": None if choice.work is None else choice.work.workspace,
                     "caveat": self.caveats.get(map),
-                    "others": dict(choice.others),
+                    "others": self._others(choice),
                 }
                 for map, choice in self._by_map.items()
             },
@@ -93,6 +96,7 @@ class Plan:
             f"  input        {_shape(first)}",
             f"  weight       {_shape(self._weight)}, {problem.wiring.graph!r}",
             f"  output       {_shape(last)}",
+            *([] if problem.wiring.graph.is_full else [f"  channels     {blocks_of(problem.wiring)}"]),
             f"  each map     {_count(problem.flops)}FLOP, {_count(problem.bytes)}B at least, "
             f"{problem.flops / problem.bytes:.3g} FLOP/B, {_count(problem.parameters).strip()} parameters",
             f"  floor        {_count(self.floor)}s, {limit}",
@@ -131,9 +135,14 @@ class Plan:
 
     def _against(self, name: str) -> str:
         """Why an engine does not run, once where that holds for all maps that it does not run."""
-        return "; ".join(
-            _together({map: dict(c.others)[name] for map, c in self._by_map.items() if name in dict(c.others)})
-        )
+        lost = {map: c for map, c in self._by_map.items() if c.engine != name}
+        why = {map: dict(c.others)[name] for map, c in lost.items()}
+        long = {map: took for map, c in lost.items() if (took := unasked(name, c, self.problem, self.machine))}
+        return "; ".join(_together(why) + _together(long))
+
+    def _others(self, choice: Choice) -> dict[str, str]:
+        long = {name: unasked(name, choice, self.problem, self.machine) for name, _ in choice.others}
+        return {name: f"{why}; {took}" if (took := long[name]) else why for name, why in choice.others}
 
 
 def _together(by_map: dict[Map, str]) -> list[str]:
