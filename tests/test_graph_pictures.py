@@ -105,6 +105,12 @@ def test_a_figure_marks_outputs_that_miss_inputs_and_says_how_many_they_see(seed
     assert axes.get_title().endswith(f"; {len(expected)} of {widths[-1]} miss some") == bool(expected)
 
 
+def test_who_misses_one_input_does_not_see_all_of_them() -> None:
+    graph = ~ChannelGraph.depthwise(300)
+    assert "outputs see 99 % of the inputs" in repr(ChannelStack(graph))
+    assert graph.figure().axes[0].get_title() == "outputs see 99 % of the inputs; 300 of 300 miss some"
+
+
 @pytest.mark.parametrize("output", [0, 1, 37, 511])
 def test_the_chosen_output_of_a_large_layer_is_numbered(output: int) -> None:
     (axes,) = ChannelGraph.groups(256, 512, 2).figure(output).axes

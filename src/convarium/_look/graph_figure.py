@@ -134,4 +134,4 @@ def _title(reach: Mask, output: int | None) -> str:
     if reach.all():
         return "every output sees every input"
     missing = np.count_nonzero(~reach.all(axis=1))
-    return f"outputs see {100 * reach.mean():.0f} % of the inputs; {missing} of {len(reach)} miss some"
+    return f"outputs see {100 * np.count_nonzero(reach) // reach.size} % of the inputs; {missing} of {len(reach)} miss some"

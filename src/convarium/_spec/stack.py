@@ -166,9 +166,7 @@ class ChannelStack:
         names = ", ".join(graph.name for graph in self.graphs)
         full = self.widths[0] * self.widths[-1]
         seen = self.reach.n_edges
-        reach = (
-            "every output sees every input" if seen == full else f"outputs see {100 * seen / full:.0f} % of the inputs"
-        )
+        reach = "every output sees every input" if seen == full else f"outputs see {100 * seen // full} % of the inputs"
         return f"ChannelStack({widths}, {names}, {self.n_edges} edges, {reach})"
 
 
