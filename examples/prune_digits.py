@@ -85,7 +85,7 @@ def main() -> None:
     stages["dense"] = measure(network, *held)
     for name in PRUNED:
         layer = getattr(network, name)
-        setattr(network, name, layer.to_graph(cv.ChannelGraph.from_weight(layer.weight, options.keep)))
+        setattr(network, name, layer.to_graph(cv.ChannelGraph.from_weight(layer, options.keep)))
     stages["pruned"] = measure(network, *held)
     train(network, *learned, max(options.epochs // 3, 1), 3e-3)
     stages["fine-tuned"] = measure(network, *held)

@@ -151,6 +151,53 @@ def test_from_weight_keeps_the_largest_kernels(shape) -> None:
         assert mask.all() or not spare.any() or norms[spare].min() >= norms[~mask].max()
 
 
+EDGES = ChannelGraph.from_edges(6, 4, [(0, 0), (5, 0), (2, 1), (1, 1), (3, 3), (4, 3), (5, 3)], allow_empty=True)
+
+
+@pytest.mark.parametrize("transposed", [False, True], ids=["", "transposed"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda form, ends: getattr(cv.nn, f"Conv{form}2d")(*ends, 3, groups=2),
+        lambda form, ends: getattr(torch.nn, f"Conv{form}2d")(*ends, 3, groups=2),
+        lambda form, ends: getattr(torch.nn, f"Conv{form}1d")(*ends, 3),
+        lambda form, ends: getattr(torch.nn, f"Conv{form}3d")(*ends, 2, dtype=torch.complex64),
+        lambda form, ends: getattr(cv.nn, f"TiledConv{form}1d")(*ends, 3, tile=4),
+        lambda form, ends: getattr(cv.nn, f"TiledConv{form}2d")(*ends, 3, tile=(2, 3), groups=2),
+        lambda form, ends: getattr(cv.nn, f"LocalConv{form}3d")(*ends, 2, input_size=(3, 4, 2)),
+        lambda form, ends: getattr(cv.nn, f"ChannelConv{form}1d")(EDGES, 3),
+        lambda form, ends: getattr(cv.nn, f"ChannelConv{form}2d")(EDGES, 3),
+        lambda form, ends: getattr(cv.nn, f"TiledConv{form}2d")(None, None, 3, tile=2, channels=EDGES),
+    ],
+    ids=["groups", "torch groups", "torch 1d", "torch 3d", "tiled 1d", "tiled groups", "local", "edges 1d", "edges 2d", "tiled edges"],
+)  # fmt: skip
+def test_from_weight_of_a_layer_keeps_its_largest_kernels(make, transposed: bool) -> None:
+    torch.manual_seed(0)
+    layer = make(*(("Transpose", (4, 6)) if transposed else ("", (6, 4))))
+    own, groups = getattr(layer, "channels", None), layer.groups
+    kernels = {}  # by (input, output) of the convolution
+    if own is not None:
+        kernels = dict(zip(map(tuple, own.edges.T.tolist()), layer.weight, strict=True))
+    else:
+        inner = 1 + len(getattr(layer, "tile", None) or ())
+        for j, i in itertools.product(range(4), range(6 // groups)):
+            kernels[j // (4 // groups) * (6 // groups) + i, j] = layer.weight[j].select(inner - 1, i)
+    norms = {edge: float(kernel.detach().norm()) for edge, kernel in kernels.items()}
+    for keep in (0.01, 0.4, 0.7, 1.0):
+        graph = ChannelGraph.from_weight(layer, keep=keep)
+        kept = set(map(tuple, graph.edges.T.tolist()))
+        assert (graph.in_channels, graph.out_channels) == (6, 4)
+        ends = 0 if transposed else 1  # the side of the layer's outputs
+        best = {max((e for e in norms if e[ends] == c), key=norms.get) for c in {edge[ends] for edge in norms}}
+        expected = set(best)
+        for edge in sorted(set(norms) - best, key=norms.get, reverse=True):
+            if len(expected) < round(keep * len(norms)):
+                expected.add(edge)
+        assert kept == expected
+        if isinstance(layer, cv.nn.Layer):
+            assert layer.to_graph(graph).weight.shape[0] == graph.n_edges
+
+
 def test_designs_are_the_cheapest_that_see_everything() -> None:
     for m, between, n, kernel in [
         (8, 8, 16, 3),
@@ -201,7 +248,12 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
         (lambda: ChannelGraph.random_regular(4, 4, 5, seed=0), ValueError, "parents must be at most in_channels=4, got 5"),
         (lambda: ChannelGraph.random_regular(4, 4, 2, seed=-1), ValueError, "seed must be a whole number from 0 on"),
         (lambda: ChannelGraph.from_weight(torch.randn(4, 4)), ValueError, r"weight must be \(out_channels, in_channels, \*kernel"),
-        (lambda: ChannelGraph.from_weight([1.0]), TypeError, "weight must be a tensor"),
+        (lambda: ChannelGraph.from_weight([1.0]), TypeError, "weight must be a tensor, or a layer of convarium.nn or a convolution"),
+        (lambda: ChannelGraph.from_weight(torch.nn.Linear(4, 4)), TypeError, "weight must be a layer .* of torch.nn, got a Linear"),
+        (lambda: ChannelGraph.from_weight(torch.nn.LazyConv2d(4, 3)), ValueError, "no shape before its first input; call it once"),
+        (lambda: ChannelGraph.from_weight(cv.nn.LazyLocalConv2d(4, 3)), ValueError, "no shape before its first input"),
+        (lambda: ChannelGraph.from_weight(torch.nn.Conv2d(4, 4, 3, device="meta")), TypeError, "must be a dense tensor with numbers"),
+        (lambda: ChannelGraph.from_weight(torch.nn.Conv2d), TypeError, "got <class 'torch.nn.modules.conv.Conv2d'>"),
         (lambda: ChannelGraph.from_weight(torch.randn(4, 4, 3), 0), ValueError, "keep must be more than 0 and at most 1, got 0"),
         (lambda: ChannelGraph.from_weight(torch.full((4, 4, 3), math.nan)), ValueError, "not finite"),
         (lambda: ChannelGraph.from_scipy(np.eye(3)), TypeError, "must be a SciPy sparse matrix.*from_mask takes arrays"),

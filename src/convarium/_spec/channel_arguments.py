@@ -1,4 +1,4 @@
-"""What channel graphs are made of, checked: counts, channel numbers, weights. Messages name the call as it was written."""
+"""What channel graphs are made of, checked: counts and channel numbers. Messages name the call as it was written."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from operator import index
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from .limits import CHANNELS, PAIRS
 from .shown import shown
@@ -79,27 +77,6 @@ def channel_numbers(call: str, name: str, values: Iterable[int], count: int) -> 
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"{call}: {name} has channel {max(numbers, key=numbers.count)} twice")
     return numbers
-
-
-def kernel_norms(call: str, weight: Any) -> npt.NDArray[np.float64]:
-    """``(out_channels, in_channels)``: the norm of each kernel of a dense weight, over its taps and its tile."""
-    forms = {3: (1, 0), 4: (2, 0), 5: (3, 0), 6: (2, 2), 8: (3, 3)}  # directions of the kernel, and of a tile
-    if not isinstance(weight, torch.Tensor):
-        raise TypeError(f"{call}: weight must be a tensor, got {shown(weight)}")
-    if weight.ndim not in forms or 0 in weight.shape:
-        raise ValueError(
-            f"{call}: weight must be (out_channels, in_channels, *kernel), or (out_channels, *tile, in_channels, *kernel) in two "
-            f"or three dimensions, got {tuple(weight.shape)}"
-        )
-    if weight.layout != torch.strided or weight.is_meta:
-        raise TypeError(f"{call}: weight must be a dense tensor with numbers, got {shown(weight)}")
-    values = weight.detach().to("cpu", torch.complex128 if weight.is_complex() else torch.float64).abs()
-    if not torch.isfinite(values).all():
-        raise ValueError(f"{call}: weight has numbers that are not finite; their kernels have no size")
-    found: npt.NDArray[np.float64] = (
-        values.movedim(1 + forms[weight.ndim][1], 1).flatten(2).square().sum(2).sqrt().numpy()
-    )
-    return found
 
 
 def few(numbers: list[int]) -> str:

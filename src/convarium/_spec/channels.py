@@ -27,7 +27,6 @@ from .channel_arguments import (
     check_groups,
     check_most,
     few,
-    kernel_norms,
 )
 from .edges_text import canonical, packed, regular_mask, unpacked
 from .patterns import Mask
@@ -188,24 +187,42 @@ class ChannelGraph:
         return cls(inputs, outputs, packed(patterns.random_regular(inputs, outputs, parents, int(seed))))
 
     @classmethod
-    def from_weight(cls, weight: torch.Tensor, keep: float = 0.25) -> ChannelGraph:
-        """The kernels of a dense weight that are worth keeping: the largest by norm, and the largest of each output.
+    def from_weight(cls, weight: torch.Tensor | torch.nn.Module, keep: float = 0.25) -> ChannelGraph:
+        r"""The kernels of a layer that are worth keeping: the largest by norm, and the largest of each output.
+
+        The norm of a kernel is over its taps k and, where kernels take turns, over its tile t:
+        :math:`\sqrt{\sum_{t, k} |w_{j, i, t, k}|^2}`.
 
         Args:
-            weight: ``(out_channels, in_channels, *kernel)``, or in two and three dimensions with a tile, ``(out_channels, *tile,
-                in_channels, *kernel)``; the norm is over kernel and tile. (A tiled 1-D weight looks like a shared 2-D one, which
-                ``weight.movedim(1, -1)`` makes of it.)
-            keep: the part of all kernels, more than 0 and at most 1, that is kept, rounded; every output keeps at least one.
+            weight: a layer of :mod:`convarium.nn` or a convolution of :mod:`torch.nn`, which knows its tile, groups, graph and
+                whether it is transposed: the safe way. Or its weight alone, which must be dense: ``(out_channels, in_channels,
+                *kernel)``, or in two and three dimensions with a tile, ``(out_channels, *tile, in_channels, *kernel)``. (Other
+                weights can look like these and cannot be told apart: of groups, of a graph, with one kernel an edge, or with a
+                tile in one dimension.)
+            keep: the part of all its kernels, more than 0 and at most 1, that is kept, rounded; every output that reads
+                anything keeps at least one.
+
+        Returns:
+            The graph for :meth:`layer.to_graph <convarium.nn.Layer.to_graph>`, of edges that the layer has; for a transposed
+            layer, that of the convolution it transposes.
+
+        Raises:
+            TypeError: neither a convolution nor a dense tensor with numbers.
+            ValueError: a weight of another shape, or with numbers that are not finite; a layer without a shape yet.
 
         Examples:
             >>> import torch, convarium as cv
+            >>> cv.ChannelGraph.from_weight(cv.nn.Conv2d(8, 16, 3, groups=2), keep=0.25).n_edges  # of 64
+            16
             >>> cv.ChannelGraph.from_weight(torch.randn(16, 8, 3, 3), keep=0.25).n_edges
             32
         """
+        from .kernels import worth_keeping
+
         call = "ChannelGraph.from_weight"
         if isinstance(keep, bool) or not isinstance(keep, int | float) or not 0 < keep <= 1:
             raise ValueError(f"{call}: keep must be more than 0 and at most 1, got {shown(keep)}")
-        return cls._of_mask(call, patterns.largest(kernel_norms(call, weight), float(keep)), allow_empty=False)
+        return cls._of_mask(call, worth_keeping(call, weight, float(keep)), allow_empty=True)
 
     @classmethod
     def from_scipy(cls, matrix: Any, *, allow_empty: bool = False) -> ChannelGraph:

@@ -61,10 +61,12 @@ def random_regular(in_channels: int, out_channels: int, parents: int, seed: int)
 
 
 def largest(norms: npt.NDArray[np.float64], keep: float) -> Mask:
-    """The largest of all, and the largest of each output; of equals the first."""
-    count = max(round(keep * norms.size), 1)
+    """The largest of all, and the largest of each output that has any; of equals the first. What is not there is -inf."""
+    there = norms > -np.inf
+    count = round(keep * there.sum())
     mask = np.zeros(norms.shape, dtype=np.bool_)
     mask[np.arange(len(norms)), norms.argmax(axis=1)] = True
+    mask &= there
     order = np.argsort(-np.where(mask, np.inf, norms), axis=None, kind="stable")
-    mask.flat[order[: max(count, len(norms))]] = True
+    mask.flat[order[: max(count, mask.sum())]] = True
     return mask

@@ -35,8 +35,7 @@ def multiply_adds(network: nn.Module, image: Tensor) -> int:
         if not isinstance(weight, Tensor) or weight.ndim < 2:
             return
         kernels = math.prod(getattr(layer, "tile", ()) or ())
-        transposed = getattr(layer, "transposed", False) or getattr(layer, "_transposed", False)  # torch's, ours
-        places = inputs[0] if transposed else output
+        places = inputs[0] if getattr(layer, "transposed", False) else output
         positions = places[0, 0].numel() if places.ndim > 2 else 1
         total += weight.numel() // kernels * positions
 

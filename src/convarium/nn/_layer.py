@@ -35,7 +35,7 @@ class Layer(nn.Module):
 
     # A class says the number of dimensions, ``_n``; a kind says its tile: ``tile`` is None where weights are shared.
     _n: int
-    _transposed = False
+    transposed = False  # as PyTorch's layers call it
 
     weight: Tensor
     bias: Tensor | None
@@ -66,13 +66,13 @@ class Layer(nn.Module):
         if dtype is not None:
             check_dtype(name, "dtype", dtype)
         self.in_channels, self.out_channels, self.groups = layer_channels(
-            name, in_channels, out_channels, groups, channels, self._transposed
+            name, in_channels, out_channels, groups, channels, self.transposed
         )
         self.kernel_size = positive(name, "kernel_size", kernel_size, n)
         self.stride = positive(name, "stride", stride, n)
         self.dilation = positive(name, "dilation", dilation, n)
-        self.padding = layer_padding(name, padding, n, self._transposed)
-        self.padding_mode = layer_padding_mode(name, padding_mode, self._transposed)
+        self.padding = layer_padding(name, padding, n, self.transposed)
+        self.padding_mode = layer_padding_mode(name, padding_mode, self.transposed)
         self.channels = channels
         self.flip = flag(name, "flip", flip)
         self.engine = engine
@@ -99,7 +99,7 @@ class Layer(nn.Module):
         if self.channels is not None:
             return (self.channels.n_edges, *tile, *self.kernel_size)
         front, inner = self.out_channels, self.in_channels
-        if self._transposed:
+        if self.transposed:
             front, inner = inner, front
         return (front, *tile, inner // self.groups, *self.kernel_size)
 
@@ -120,7 +120,7 @@ class Layer(nn.Module):
         if self.channels is not None:  # no numbers yet after ``to_empty``
             self.edges.copy_(torch.tensor(self.channels.edges, device="cpu"))
         if self.channels is None:
-            inner = self.out_channels if self._transposed else self.in_channels
+            inner = self.out_channels if self.transposed else self.in_channels
             bound = 1 / math.sqrt(inner // self.groups * taps)
             nn.init.uniform_(self.weight, -bound, bound)
             if self.bias is not None:
@@ -136,7 +136,7 @@ class Layer(nn.Module):
             )
             if self.bias is not None:
                 nn.init.uniform_(self.bias, -1, 1)
-                own = bounds.mean().expand(self.out_channels) if self._transposed else bounds
+                own = bounds.mean().expand(self.out_channels) if self.transposed else bounds
                 self.bias.mul_(own.reshape(-1, *(1 for _ in self.bias.shape[1:])))
 
     # -- calling -----------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ class Layer(nn.Module):
         size = shape(name, "input_size", input_size)
         call = self._call(size)
         problem = call.problem(size[0] if len(size) == self._n + 2 else 1, self.weight.dtype, self.weight.device.type)
-        return plan(problem, self.engine, name, self._transposed)
+        return plan(problem, self.engine, name, self.transposed)
 
     def _call(self, input_size: tuple[int, ...]) -> _call.Call:
         bias = None if self.bias is None else tuple(self.bias.shape)
@@ -257,7 +257,7 @@ class Layer(nn.Module):
         """The layer that keeps the kernels of ``graph``'s edges alone, and reads nothing else: pruned, with as much less to do.
 
         Args:
-            graph: of edges that the layer has, such as :meth:`ChannelGraph.from_weight(layer.weight, keep)
+            graph: of edges that the layer has, such as :meth:`ChannelGraph.from_weight(layer, keep)
                 <convarium.ChannelGraph.from_weight>`; for a transposed layer, that of the convolution it transposes.
 
         Raises:
@@ -266,7 +266,7 @@ class Layer(nn.Module):
         Examples:
             >>> import torch, convarium as cv
             >>> layer = cv.nn.Conv2d(8, 16, 3)
-            >>> pruned = layer.to_graph(cv.ChannelGraph.from_weight(layer.weight, keep=0.25))
+            >>> pruned = layer.to_graph(cv.ChannelGraph.from_weight(layer, keep=0.25))
             >>> pruned.weight.shape, layer.weight.shape
             (torch.Size([32, 3, 3]), torch.Size([16, 8, 3, 3]))
         """
@@ -294,7 +294,7 @@ class Layer(nn.Module):
         """What to do with a weight of so many dimensions that is another layer's; None if there is nothing to say."""
         own, n = len(self._weight_shape()), self._n
         if self.tile is not None and rank == own - n:
-            home = f"{'' if self.channels is None else 'Channel'}Conv{'Transpose' if self._transposed else ''}{n}d"
+            home = f"{'' if self.channels is None else 'Channel'}Conv{'Transpose' if self.transposed else ''}{n}d"
             size = getattr(self, "input_size", None)
             to = f"tile={self.tile}" if size is None else f"input_size={size}"
             return f"the file has a shared weight; load it into cv.nn.{home}, then .untie({to})"
@@ -306,7 +306,7 @@ class Layer(nn.Module):
 class Transposed(Layer):
     """A layer that is the transpose of a convolution: ``grad_input`` as a function."""
 
-    _transposed = True
+    transposed = True
 
     def __init__(self, *arguments: Any, output_padding: Any, output_size: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)

@@ -12,6 +12,7 @@ from torch.nn import Parameter
 from .._maps.apply import repeat_tile
 from .._spec.arguments import positive
 from .._spec.channels import ChannelGraph
+from .._spec.kernels import layer_graph, layer_kernels
 from .._spec.sharing import untie_error
 from .._spec.shown import shown
 from . import channel, local, shared, tiled
@@ -24,7 +25,7 @@ def untie(layer: Layer, tile: Any, input_size: Any) -> Layer:
     if (tile is None) == (input_size is None):
         raise ValueError(f"{name}.untie: give a tile, or an input_size for a local layer; one of them")
     kind = tiled if input_size is None else local
-    class_name = f"{'Tiled' if input_size is None else 'Local'}Conv{'Transpose' if layer._transposed else ''}{n}d"
+    class_name = f"{'Tiled' if input_size is None else 'Local'}Conv{'Transpose' if layer.transposed else ''}{n}d"
     own = {"tile": positive(f"{name}.untie", "tile", tile, n)} if input_size is None else {"input_size": input_size}
     new = _empty(layer, getattr(kind, class_name), channels=layer.channels, **own)
     assert new.tile is not None
@@ -37,7 +38,7 @@ def untie(layer: Layer, tile: Any, input_size: Any) -> Layer:
     if layer.tile is None:
         weight = weight.unflatten(0, (weight.shape[0], *old))
     bias = layer.bias
-    if bias is not None and bias.ndim > 1 and not layer._transposed:
+    if bias is not None and bias.ndim > 1 and not layer.transposed:
         bias = repeat_tile(bias, new.tile)
     return _filled(new, layer, repeat_tile(weight, new.tile), bias)
 
@@ -48,13 +49,13 @@ def tie(layer: Layer) -> Layer:
     if layer.tile is None:
         raise ValueError(f"{name}: the layer has one kernel for all positions already")
     untied = {"weight": layer.weight.detach()}
-    if layer.bias is not None and layer.bias.ndim > 1 and not layer._transposed:  # where it is by output, not by tile
+    if layer.bias is not None and layer.bias.ndim > 1 and not layer.transposed:  # where it is by output, not by tile
         untied["bias"] = layer.bias.detach()
     is_local = isinstance(layer, local._Local)
     tile = tuple(_period(untied.values(), dim, count, is_local) for dim, count in enumerate(layer.tile, start=1))
     if tile == layer.tile:
         raise ValueError(f"{name}: the layer's kernels differ, none of tile {layer.tile} can be left out")
-    form = f"{'Transpose' if layer._transposed else ''}{layer._n}d"
+    form = f"{'Transpose' if layer.transposed else ''}{layer._n}d"
     first = {key: _first(tensor, tile) for key, tensor in untied.items()}
     if any(count > 1 for count in tile):
         new = _empty(layer, getattr(tiled, f"TiledConv{form}"), tile=tile, channels=layer.channels)
@@ -89,7 +90,11 @@ def to_dense(layer: Layer) -> Layer:
     if layer.channels is None:
         raise ValueError(f"{type(layer).__name__}.to_dense: the layer has no channel graph")
     kind, own = _kind(layer, shared, "Conv")
-    return _filled(_empty(layer, kind, **own), layer, _every_kernel(layer), layer.bias)
+    graph, tile, kernels = layer.channels, layer.tile or (), layer_kernels(layer)
+    every = kernels.new_zeros(graph.out_channels, *tile, graph.in_channels, *layer.kernel_size)
+    inputs, outputs = torch.tensor(graph.edges, device=kernels.device)
+    every.movedim(1 + len(tile), 1)[outputs, inputs] = kernels
+    return _filled(_empty(layer, kind, **own), layer, every, layer.bias)
 
 
 def to_graph(layer: Layer, graph: ChannelGraph) -> Layer:
@@ -97,7 +102,7 @@ def to_graph(layer: Layer, graph: ChannelGraph) -> Layer:
     name = f"{type(layer).__name__}.to_graph"
     if not isinstance(graph, ChannelGraph):
         raise TypeError(f"{name}: graph must be a ChannelGraph, got {shown(graph)}")
-    has = _graph(layer)
+    has = layer_graph(layer)
     if (graph.in_channels, graph.out_channels) != (has.in_channels, has.out_channels):
         raise ValueError(
             f"{name}: graph must have {has.in_channels} -> {has.out_channels} channels, as the layer's convolution has, "
@@ -111,41 +116,18 @@ def to_graph(layer: Layer, graph: ChannelGraph) -> Layer:
         new = kind(graph, **_arguments(layer))
     else:
         new = kind(layer.in_channels, layer.out_channels, channels=graph, **own, **_arguments(layer))
-    inputs, outputs = torch.tensor(graph.edges, device=layer.weight.device)
-    kept = _every_kernel(layer).movedim(1 + len(layer.tile or ()), 1)[outputs, inputs]
-    return _filled(new, layer, kept, layer.bias)
-
-
-def _graph(layer: Layer) -> ChannelGraph:
-    """Of the convolution, which a transposed layer is the transpose of."""
-    if layer.channels is not None:
-        return layer.channels
-    ends = (layer.in_channels, layer.out_channels)
-    return ChannelGraph.groups(*(ends[::-1] if layer._transposed else ends), layer.groups)
+    kept = torch.from_numpy(graph.mask()[has.mask()]).to(layer.weight.device)
+    return _filled(new, layer, layer_kernels(layer)[kept], layer.bias)
 
 
 def _kind(layer: Layer, module: Any, name: str) -> tuple[Any, dict[str, Any]]:
     """The class like this layer's in how positions share kernels, ``name`` of ``module`` where all do, and its own arguments."""
-    form = f"{'Transpose' if layer._transposed else ''}{layer._n}d"
+    form = f"{'Transpose' if layer.transposed else ''}{layer._n}d"
     if isinstance(layer, local._Local):
         return getattr(local, f"LocalConv{form}"), {"input_size": layer.input_size}
     if layer.tile is not None:
         return getattr(tiled, f"TiledConv{form}"), {"tile": layer.tile}
     return getattr(module, name + form), {}
-
-
-def _every_kernel(layer: Layer) -> Tensor:
-    """``(out, *tile, in, *kernel)`` of the convolution: zeros where it has no edge."""
-    graph, tile = _graph(layer), layer.tile or ()
-    weight = layer.weight.detach()
-    if graph.is_full and layer.channels is None:
-        return weight
-    every = weight.new_zeros(graph.out_channels, *tile, graph.in_channels, *layer.kernel_size)
-    inputs, outputs = torch.tensor(graph.edges, device=weight.device)
-    if layer.channels is None:  # groups: the edges of an output lie side by side
-        weight = weight.movedim(1 + len(tile), 1).flatten(0, 1)
-    every.movedim(1 + len(tile), 1)[outputs, inputs] = weight
-    return every
 
 
 def _empty(layer: Layer, kind: Any, **own: Any) -> Layer:

@@ -48,7 +48,7 @@ class _Lazy(LazyModuleMixin):  # a mixin before a local layer: self has what tha
         if bias is False:
             self.register_parameter("bias", None)
         elif bias == "untied":
-            if self._transposed:
+            if self.transposed:
                 self._bias_places()  # needs output_size, now rather than at the first input
             self.bias = UninitializedParameter(device=device, dtype=dtype)
         else:

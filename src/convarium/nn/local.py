@@ -40,7 +40,7 @@ class _Local(Layer):
 
     def _positions(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
         """The places that have a kernel: those of the output, or of a transpose's input."""
-        if self._transposed:
+        if self.transposed:
             return input_size
         return output_sizes(
             type(self).__name__,
