@@ -278,6 +278,17 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
         (lambda: ChannelStack(DENSE).receptive_field(4), ValueError, "output must be a channel from 0 to 3, got 4"),
         (lambda: ChannelStack(DENSE).influence(-1), ValueError, "input must be a channel from 0 to 3, got -1"),
         (lambda: ChannelStack(DENSE).parameters([9, 1]), ValueError, "taps must be one number a layer, 1, got 2"),
+        (lambda: ChannelStack(DENSE).parameters([-3]), ValueError, "ChannelStack.parameters: taps must be at least 1, got -3"),
+        (lambda: ChannelStack(DENSE).parameters(9), TypeError, r"one number a layer, 1, got 9; \[9\] \* 1 gives each the same"),
+        (lambda: ChannelStack(DENSE).parameters(["9"]), TypeError, "taps must be a whole number, got '9'"),
+        (lambda: ChannelStack(DENSE).parameters([True]), TypeError, "taps must be a whole number, got True"),
+        (lambda: ChannelStack(DENSE).multiply_adds([9], [0]), ValueError, "ChannelStack.multiply_adds: positions must be at least 1"),
+        (lambda: ChannelStack(DENSE).multiply_adds([9], [(4, 4)]), TypeError, r"got \(4, 4\); math.prod\(\(4, 4\)\) of them are meant"),
+        (lambda: cv.BlockDesign(8, 8, 8, (3, 3), 3, 2), ValueError, "BlockDesign: interlaced=3 must divide 8 and 8; 1, 2, 4, 8 do"),
+        (lambda: cv.BlockDesign(8, 8, 6, (3, 3), 4, 4), ValueError, "BlockDesign: grouped=4 must divide 8 and 6; 1, 2 do"),
+        (lambda: cv.BlockDesign(8, 8.0, 8, (3, 3), 4, 2), TypeError, "between must be a whole number, got 8.0"),
+        (lambda: cv.BlockDesign(8, 8, 8, "3", 4, 2), TypeError, "BlockDesign: kernel_size must be a whole number, got '3'"),
+        (lambda: cv.BlockDesign(8, 8, 8, (3, 0), 4, 2), ValueError, "kernel_size must be at least 1"),
         (lambda: cv.design_block(6, 8, 3, interlaced=4), ValueError, "interlaced=4 must divide 6 and 6; 1, 2, 3, 6 do"),
         (lambda: cv.design_block(8, 8, 3, interlaced=8, grouped=2), ValueError, "8 / 2, must be at least interlaced"),
         (lambda: cv.design_block(8, 8, (3, 3, 3, 3)), ValueError, "kernel_size must be a number, or one for each of 1 to 3"),
@@ -288,6 +299,21 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
 def test_what_is_wrong_is_named(call, error, message) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_design_is_the_same_however_its_kernel_is_written() -> None:
+    design = cv.BlockDesign(8, 8, 16, (3, 3), 4, 2)
+    for size in (3, [3, 3], (np.int64(3), 3)):
+        again = cv.BlockDesign(8, 8, 16, size, 4, 2)
+        assert again == design == cv.design_block(8, 16, 3, interlaced=4, grouped=2)
+        assert hash(again) == hash(design)
+        assert repr(again) == repr(design)
+
+
+def test_costs_count_numbers_of_any_kind_of_integer() -> None:
+    stack = ChannelStack(DENSE, ChannelGraph.depthwise(4))
+    assert stack.parameters(np.array([9, 1])) == stack.parameters(n for n in (9, 1)) == 9 * 16 + 4
+    assert stack.multiply_adds([9, 1], (2**33, 2**33)) == 2**33 * (9 * 16 + 4)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,15 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Callable[[], Any]]]] = {
         {"in_channels": lambda: 8, "out_channels": lambda: 8, "kernel_size": lambda: 3, "between": lambda: 8,
          "interlaced": lambda: None, "grouped": lambda: None},
     ),
+    "BlockDesign": (
+        cv.BlockDesign,
+        {"in_channels": lambda: 8, "between": lambda: 8, "out_channels": lambda: 8, "kernel_size": lambda: (3, 3),
+         "interlaced": lambda: 4, "grouped": lambda: 2},
+    ),
+    "ChannelStack.parameters": (cv.ChannelStack(cv.ChannelGraph.dense(4, 4)).parameters, {"taps": lambda: [9]}),
+    "ChannelStack.multiply_adds": (
+        cv.ChannelStack(cv.ChannelGraph.dense(4, 4)).multiply_adds, {"taps": lambda: [9], "positions": lambda: [16]},
+    ),
     "Conv2d.to_graph": (cv.nn.Conv2d(4, 4, 3).to_graph, {"graph": lambda: cv.ChannelGraph.depthwise(4)}),
     "ChannelGraph.from_mask": (cv.ChannelGraph.from_mask, {"mask": lambda: [[1, 0], [0, 1]]}),
     "Conv2d": (

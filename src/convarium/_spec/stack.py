@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import is_sequence, whole
 from .channel_arguments import check_channel
 from .channels import ChannelGraph, Indices
 from .patterns import Mask
@@ -101,13 +102,21 @@ class ChannelStack:
         return tuple(_followed([graph.mask().T for graph in self.graphs], input))
 
     def parameters(self, taps: Sequence[int]) -> int:
-        """Numbers in all kernels, of so many ``taps`` each in every layer (9 for 3 x 3), without biases."""
-        return sum(
-            count * graph.n_edges for count, graph in zip(self._per_layer("taps", taps), self.graphs, strict=True)
-        )
+        """Numbers in all kernels, of so many ``taps`` each in every layer (9 for 3 x 3), without biases: their sum of taps times
+        edges.
+
+        Raises:
+            TypeError, ValueError: not one whole number a layer, from 1 on.
+        """
+        counts = self._per_layer("ChannelStack.parameters", "taps", taps)
+        return sum(count * graph.n_edges for count, graph in zip(counts, self.graphs, strict=True))
 
     def multiply_adds(self, taps: Sequence[int], positions: Sequence[int]) -> int:
-        """Multiply-adds of a sample, with so many ``taps`` of a kernel and ``positions`` of the output in every layer.
+        """Multiply-adds of a sample, with so many ``taps`` of a kernel and ``positions`` of the output in every layer: the sum of
+        taps times positions times edges.
+
+        Raises:
+            TypeError, ValueError: not one whole number a layer, from 1 on.
 
         Examples:
             >>> import convarium as cv
@@ -115,14 +124,22 @@ class ChannelStack:
             >>> stack.multiply_adds([9, 1], [112 * 112, 112 * 112])  # the first block of clcNet
             20070400
         """
-        each = zip(self._per_layer("taps", taps), self._per_layer("positions", positions), self.graphs, strict=True)
-        return sum(count * places * graph.n_edges for count, places, graph in each)
+        call = "ChannelStack.multiply_adds"
+        counts, places = self._per_layer(call, "taps", taps), self._per_layer(call, "positions", positions)
+        each = zip(counts, places, self.graphs, strict=True)
+        return sum(count * place * graph.n_edges for count, place, graph in each)
 
-    def _per_layer(self, name: str, values: Iterable[int]) -> list[int]:
-        found = list(values)
+    def _per_layer(self, call: str, name: str, values: Iterable[int]) -> list[int]:
+        try:
+            found = list(values)
+        except TypeError:
+            raise TypeError(
+                f"{call}: {name} must be one number a layer, {len(self.graphs)}, got {shown(values)}; "
+                f"[{shown(values)}] * {len(self.graphs)} gives each the same"
+            ) from None
         if len(found) != len(self.graphs):
-            raise ValueError(f"ChannelStack: {name} must be one number a layer, {len(self.graphs)}, got {len(found)}")
-        return found
+            raise ValueError(f"{call}: {name} must be one number a layer, {len(self.graphs)}, got {len(found)}")
+        return [_counted(call, name, value) for value in found]
 
     def to_networkx(self) -> Any:
         """A directed NetworkX graph with nodes ``(layer, channel)``, each with its ``layer``; the input is layer 0."""
@@ -168,6 +185,15 @@ class ChannelStack:
         seen = self.reach.n_edges
         reach = "every output sees every input" if seen == full else f"outputs see {100 * seen // full} % of the inputs"
         return f"ChannelStack({widths}, {names}, {self.n_edges} edges, {reach})"
+
+
+def _counted(call: str, name: str, value: Any) -> int:
+    """A number of taps or positions: they are counted, over all directions."""
+    if is_sequence(value):
+        raise TypeError(
+            f"{call}: {name} must be whole numbers, one a layer, got {shown(value)}; math.prod({shown(value)}) of them are meant"
+        )
+    return whole(call, name, value, 1)
 
 
 def seen_by(call: str, stack: ChannelStack, output: int) -> tuple[tuple[int, ...], ...]:
