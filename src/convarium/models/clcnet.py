@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .._spec.channels import ChannelGraph
 from ..nn import ChannelConv2d, Conv2d
-from ._arguments import positive_number
+from ._arguments import check_images, positive_number
 
 BLOCKS = (  # in, out, stride, groups of the 3 x 3, groups of the 1 x 1; and which of (a, b, c, d) says how often, else once
     (32, 64, 1, 16, 2, None),
@@ -39,10 +39,8 @@ class ClcNet(nn.Module):
     ) -> None:
         super().__init__()
         repeats = {name: positive_number("ClcNet", name, n, 0) for name, n in zip("abcd", (a, b, c, d), strict=True)}
-        classes, in_channels = (
-            positive_number("ClcNet", "classes", classes),
-            positive_number("ClcNet", "in_channels", in_channels),
-        )
+        classes = positive_number("ClcNet", "classes", classes)
+        self.in_channels = in_channels = positive_number("ClcNet", "in_channels", in_channels)
         stem = [
             Conv2d(in_channels, 32, 3, stride=2, padding=1, bias=False, engine=engine),
             nn.BatchNorm2d(32),
@@ -55,6 +53,7 @@ class ClcNet(nn.Module):
         self.head = nn.Linear(1024, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        check_images("ClcNet", images, self.in_channels)
         return self.head(self.features(images).mean((2, 3)))
 
 

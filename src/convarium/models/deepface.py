@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..nn import Conv2d, LocalConv2d
-from ._arguments import height_and_width, positive_number
+from ._arguments import check_images, height_and_width, positive_number
 
 
 class DeepFace(nn.Module):
@@ -30,7 +30,7 @@ class DeepFace(nn.Module):
         ``(batch, in_channels, height, width)`` to ``(batch, classes)``.
 
     Raises:
-        ValueError: the images are too small for its kernels.
+        TypeError, ValueError: what is no whole number, or too small for its kernels; when called, images of another shape.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class DeepFace(nn.Module):
         name = "DeepFace"
         classes, features = positive_number(name, "classes", classes), positive_number(name, "features", features)
         width, in_channels = positive_number(name, "width", width, 2), positive_number(name, "in_channels", in_channels)
-        sides = height_and_width(name, size)
+        sides = self.size = height_and_width(name, size)
         half = width // 2
         l4 = tuple((side - 10) // 2 - 8 for side in sides)  # after C1, M2 (padded after: 142 to 71) and C3
         l5 = tuple(side - 8 for side in l4)
@@ -49,6 +49,7 @@ class DeepFace(nn.Module):
         last = tuple(side - 4 for side in l6)
         if min(last) < 1:
             raise ValueError(f"{name}: images of {sides} are too small: it takes 72 on each side")
+        self.in_channels = in_channels
         self.c1 = Conv2d(in_channels, width, 11, engine=engine)
         self.c3 = Conv2d(width, half, 9, engine=engine)
         self.l4 = LocalConv2d(half, half, 9, input_size=l4, bias="untied", engine=engine)
@@ -59,14 +60,18 @@ class DeepFace(nn.Module):
         self.f8 = nn.Linear(features, classes)
 
     def forward(self, faces: Tensor) -> Tensor:
+        check_images("DeepFace", faces, self.in_channels, self.size)
         maps = F.max_pool2d(F.relu(self.c1(faces)), 3, 2, ceil_mode=True)
         for layer in (self.c3, self.l4, self.l5, self.l6):
             maps = F.relu(layer(maps))
         return self.f8(self.dropout(F.relu(self.f7(maps.flatten(1)))))
 
 
-def deepface(**options: object) -> DeepFace:
-    """DeepFace; the options are those of :class:`DeepFace`.
+def deepface(
+    *, classes: int = 4030, size: int | tuple[int, int] = 152, width: int = 32, features: int = 4096,
+    in_channels: int = 3, engine: str = "auto",
+) -> DeepFace:  # fmt: skip
+    """DeepFace; the arguments are those of :class:`DeepFace`.
 
     Examples:
         >>> import torch, convarium as cv
@@ -76,4 +81,4 @@ def deepface(**options: object) -> DeepFace:
         >>> small(torch.zeros(2, 3, 96, 96)).shape
         torch.Size([2, 10])
     """
-    return DeepFace(**options)  # type: ignore[arg-type]
+    return DeepFace(classes=classes, size=size, width=width, features=features, in_channels=in_channels, engine=engine)

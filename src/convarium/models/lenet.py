@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from .._spec.channels import ChannelGraph
 from ..nn import ChannelConv2d, Conv2d
-from ._arguments import positive_number
+from ._arguments import check_images, positive_number
 
 TABLE_I = (  # which of the 6 maps of S2 each of the 16 maps of C3 reads
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
@@ -53,7 +53,11 @@ class LeNet5(nn.Module):
         engine: of the convolutions.
 
     Shape:
-        ``(batch, 1, 32, 32)`` to ``(batch, classes)``.
+        ``(batch, 1, 32, 32)`` to ``(batch, classes)``. The paper centres its digits of 28 x 28 in the larger field:
+        ``torch.nn.functional.pad(images, (2, 2, 2, 2))``.
+
+    Raises:
+        ValueError: when called, images of another shape.
     """
 
     def __init__(self, *, classes: int = 10, engine: str = "auto") -> None:
@@ -68,6 +72,7 @@ class LeNet5(nn.Module):
         self.output = nn.Linear(84, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        check_images("LeNet5", images, 1, (32, 32))
         maps = self.s4(squash(self.c3(self.s2(squash(self.c1(images))))))
         return self.output(squash(self.f6(squash(self.c5(maps)).flatten(1))))
 

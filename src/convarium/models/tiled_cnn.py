@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..nn import TiledConv2d
-from ._arguments import height_and_width, positive_number
+from ._arguments import check_images, counts, height_and_width, positive_number
 
 EPSILON = 1e-6  # under the root, whose slope has no end at nothing
 
@@ -37,7 +37,8 @@ class TiledCnn(nn.Module):
         ``(batch, in_channels, height, width)`` to ``(batch, classes)``.
 
     Raises:
-        ValueError: the images are too small for the layers.
+        TypeError, ValueError: what is no whole number from 1 on; images too small for the layers; when called, images of another
+            shape.
     """
 
     def __init__(
@@ -46,27 +47,24 @@ class TiledCnn(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         name = "TiledCnn"
-        height, width = height_and_width(name, size)
-        if not maps:
-            raise ValueError(f"{name}: maps some counts of channels, one a layer, must be given, got {maps}")
+        height, width = self.size = height_and_width(name, size)
         kernel, self.pool = positive_number(name, "kernel_size", kernel_size), positive_number(name, "pool", pool)
-        channels = [
-            positive_number(name, "in_channels", in_channels),
-            *(positive_number(name, "maps", each) for each in maps),
-        ]
+        tile, self.in_channels = positive_number(name, "tile", tile), positive_number(name, "in_channels", in_channels)
+        classes, channels = positive_number(name, "classes", classes), (self.in_channels, *counts(name, "maps", maps))
         layers = []
         for inputs, outputs in itertools.pairwise(channels):
             height, width = height - kernel + 1, width - kernel + 1
             if min(height, width) < max(self.pool, tile):
                 raise ValueError(
-                    f"{name}: images of size {size} are too small for {len(maps)} layers of kernel {kernel}, pool {pool}"
+                    f"{name}: images of size {size} are too small for {len(channels) - 1} layers of kernel {kernel}, pool {pool}"
                 )
             layers.append(TiledConv2d(inputs, outputs, kernel, tile=tile, engine=engine))
             height, width = height - self.pool + 1, width - self.pool + 1
         self.layers = nn.ModuleList(layers)
-        self.head = nn.Linear(channels[-1] * height * width, positive_number(name, "classes", classes))
+        self.head = nn.Linear(channels[-1] * height * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        check_images("TiledCnn", images, self.in_channels, self.size)
         maps = images
         for layer in self.layers:
             pooled = F.avg_pool2d(layer(maps).square(), self.pool, stride=1) * self.pool**2
@@ -74,8 +72,11 @@ class TiledCnn(nn.Module):
         return self.head(maps.flatten(1))
 
 
-def tiled_cnn(**options: object) -> TiledCnn:
-    """A tiled convolutional network; the options are those of :class:`TiledCnn`.
+def tiled_cnn(
+    *, classes: int = 10, size: int | tuple[int, int] = 32, maps: tuple[int, ...] = (6, 6), kernel_size: int = 8,
+    tile: int = 2, pool: int = 3, in_channels: int = 1, engine: str = "auto",
+) -> TiledCnn:  # fmt: skip
+    """A tiled convolutional network; the arguments are those of :class:`TiledCnn`.
 
     Examples:
         >>> import torch, convarium as cv
@@ -85,4 +86,13 @@ def tiled_cnn(**options: object) -> TiledCnn:
         >>> network(torch.zeros(2, 1, 32, 32)).shape
         torch.Size([2, 10])
     """
-    return TiledCnn(**options)  # type: ignore[arg-type]
+    return TiledCnn(
+        classes=classes,
+        size=size,
+        maps=maps,
+        kernel_size=kernel_size,
+        tile=tile,
+        pool=pool,
+        in_channels=in_channels,
+        engine=engine,
+    )
