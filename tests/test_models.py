@@ -39,22 +39,51 @@ def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> int:
     return sum(found)
 
 
-def test_clcnet_has_the_sizes_of_its_authors_files() -> None:
-    """Torch7 files with weights and their gradients, four bytes each: 26.2 and 32.9 MB of the authors' downloads."""
-    assert [round(8 * count(network) / 1e6, 1) for network in (cv.models.clcnet_a(), cv.models.clcnet_b())] == [
-        26.0,
-        32.7,
-    ]
+@pytest.mark.parametrize("index_bytes", [4, 8])
+def test_clcnet_has_the_sizes_of_its_authors_files(index_bytes: int) -> None:
+    """26.2 and 32.9 MB of torch7: weights and gradients, running statistics, two indices a channel that is interlaced.
+
+    Indices are whole numbers of eight bytes, or numbers of four where the whole model was made one of floats.
+    """
+    sizes = []
+    for network in (cv.models.clcnet_a(), cv.models.clcnet_b()):
+        normalised = sum(layer.num_features for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
+        interlaced = sum(layer.out_channels for layer in network.modules() if isinstance(layer, cv.nn.ChannelConv2d))
+        assert (count(network), normalised, interlaced) in [(3_253_640, 12_992, 5_984), (4_085_128, 17_088, 8_032)]
+        sizes.append((2 * 4 * count(network) + 2 * 4 * normalised + 2 * index_bytes * interlaced) / 1e6)
+    assert [round(size, 1) for size in sizes] == [26.2, 32.9]
 
 
-def test_clcnet_costs_what_its_stages_say() -> None:
-    expected, side = 9 * 3 * 32 * 112**2, 112
-    for inputs, outputs, stride, g1, g2, name in BLOCKS:
-        for _ in range({None: 1, "a": 1, "b": 1, "c": 5, "d": 2}[name]):
-            side //= stride
-            expected += side**2 * (9 * inputs * inputs // g1 + inputs * outputs // g2)
-    expected += 1024 * 1000
-    assert multiply_adds(cv.models.clcnet_a(), (3, 224, 224)) == expected == 342_973_440
+@pytest.mark.parametrize(
+    ("name", "repeats", "total"),
+    [("clcnet_a", (1, 1, 5, 2), 342_973_440), ("clcnet_b", (1, 1, 7, 3), 424_559_616)],
+)
+def test_clcnet_costs_what_its_stages_say(name: str, repeats: tuple[int, ...], total: int) -> None:
+    """A block of M -> N has 9 M ** 2 / g1 + M N / 2 kernels' numbers, each used at every position; g1 is M / 2 throughout."""
+    a, b, c, d = repeats
+    blocks = [(32, 64, 112), (64, 128, 56), *[(128, 128, 56)] * a, (128, 256, 28), *[(256, 256, 28)] * b,
+              (256, 512, 14), *[(512, 512, 14)] * c, (512, 1024, 7), *[(1024, 1024, 7)] * d]  # fmt: skip
+    expected = 9 * 3 * 32 * 112**2 + 1024 * 1000 + sum(side**2 * (9 * m * 2 + m * n // 2) for m, n, side in blocks)
+    assert multiply_adds(getattr(cv.models, name)(), (3, 224, 224)) == expected == total
+
+
+def test_deepface_costs_what_its_layers_say() -> None:
+    """Taps times inputs times outputs times positions: 152 -> 142 -> 71 -> 63 -> 55 -> 25 -> 21."""
+    shared = 11**2 * 3 * 32 * 142**2 + 9**2 * 32 * 16 * 63**2
+    local = 9**2 * 16 * 16 * 55**2 + 7**2 * 16 * 16 * 25**2 + 5**2 * 16 * 16 * 21**2
+    linear = 16 * 21**2 * 4096 + 4096 * 4030
+    with torch.device("meta"):
+        found = multiply_adds(cv.models.deepface(), (3, 152, 152))
+    assert found == shared + local + linear == 517_624_448
+
+
+def test_the_tiled_cnn_costs_what_its_layers_say() -> None:
+    """32 -> 25 -> 23 after the first layer and its pool, 16 -> 14 after the second: tiles take turns, and cost nothing more."""
+    expected = 8**2 * 6 * 25**2 + 8**2 * 6 * 6 * 16**2 + 6 * 14**2 * 10
+    for tile in (1, 2, 3):
+        assert multiply_adds(cv.models.tiled_cnn(tile=tile), (1, 32, 32)) == expected == 841_584
+    kernels = 4 * 8**2 * 6 + 4 * 8**2 * 6 * 6  # a tile of 2 x 2
+    assert count(cv.models.tiled_cnn()) == kernels + 6 + 6 + 6 * 14**2 * 10 + 10 == 22_534
 
 
 def test_every_block_of_clcnet_sees_every_channel() -> None:

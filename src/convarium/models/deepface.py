@@ -16,7 +16,7 @@ class DeepFace(nn.Module):
     C1 is 32 filters of 11 x 11, M2 the largest of 3 x 3 with stride 2, C3 16 filters of 9 x 9; L4, L5 and L6 are locally
     connected, 16 filters each of 9 x 9, 7 x 7 with stride 2 and 5 x 5; F7 has 4096 units. More than 95 % of its parameters
     are in the local and the fully connected layers. (There are more than 120 million, says the paper; its layers add up to
-    118,923,774.)
+    118,923,774. Their 517,624,448 multiply-adds are counted too; no published count is known to compare.)
 
     Args:
         classes: identities; 4030 in the paper.
