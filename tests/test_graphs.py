@@ -273,8 +273,23 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
         (lambda: DENSE | ChannelGraph.dense(4, 2), ValueError, r"a \| b needs equal channels, got 4 -> 4 and 4 -> 2"),
         (lambda: DENSE & 3, TypeError, "unsupported operand"),
         (lambda: ChannelStack(), TypeError, "give at least one"),
+        (lambda: ChannelStack([DENSE, DENSE]), TypeError, r"got \[ChannelGraph.*; ChannelStack\(\*layers\) would fit"),
+        (lambda: ChannelStack(ChannelStack(DENSE)), TypeError, r"got ChannelStack.*; ChannelStack\(\*layers\) would fit"),
+        (lambda: ChannelStack([]), TypeError, r"layers must be ChannelGraphs, got \[\]$"),
+        (lambda: ChannelGraph.dense(4, 3) @ ChannelStack(DENSE) @ ChannelGraph.dense(4, 5), ValueError, "layer 2 reads 4 .* layer 1 has 5"),
+        (lambda: ChannelStack(DENSE) @ 3, TypeError, "unsupported operand"),
+        (lambda: 3 @ ChannelStack(DENSE), TypeError, "unsupported operand"),
+        (lambda: ChannelGraph.from_mask(scipy.sparse.eye_array(3)), TypeError, "got .*; ChannelGraph.from_scipy takes sparse matrices"),
+        (lambda: ChannelGraph.from_edges(4, 4, DENSE.edges.tolist()), ValueError, r"pairs, got \[\[.*; zip\(\*edges\) would fit"),
+        (lambda: ChannelGraph.from_edges(4, 4, tuple(DENSE.edges)), ValueError, r"pairs, got .*; zip\(\*edges\) would fit"),
+        (lambda: ChannelGraph.from_edges(2, 4, [(0, 0), (3, 1)]), ValueError, r"\(3, 1\) reads input 3 of 2; edges are \(input, output\)"),
+        (lambda: ChannelGraph.from_edges(4, 2, [(0, 2), (1, 3)]), ValueError, "ends at output 2 of 2; .* with their ends exchanged"),
+        (lambda: ChannelGraph.from_edges(4, 2, [(0, 2), (3, 1)]), ValueError, "ends at output 2 of 2$"),
+        (lambda: cv.nn.ChannelConv2d(4, 8, 3), TypeError, r"got 4; ChannelGraph.dense\(4, 8\) is one of in_channels=4 and"),
+        (lambda: cv.nn.ChannelConvTranspose2d(4, 8, 3), TypeError, r"; ChannelGraph.dense\(8, 4\) is one of in_channels=4 and"),
+        (lambda: cv.nn.ChannelConv2d(None, 3), TypeError, "channels must be a ChannelGraph, got None$"),
         (lambda: ChannelStack(DENSE, 3), TypeError, "layers must be ChannelGraphs, got 3"),
-        (lambda: ChannelStack(DENSE, ChannelGraph.dense(3, 3)), ValueError, "layer 1 reads 3 channels, but layer 0 has 4"),
+        (lambda: ChannelStack(DENSE, ChannelGraph.dense(3, 3)), ValueError, "layer 2 reads 3 channels, but layer 1 has 4"),
         (lambda: ChannelStack(DENSE).receptive_field(4), ValueError, "output must be a channel from 0 to 3, got 4"),
         (lambda: ChannelStack(DENSE).influence(-1), ValueError, "input must be a channel from 0 to 3, got -1"),
         (lambda: ChannelStack(DENSE).parameters([9, 1]), ValueError, "taps must be one number a layer, 1, got 2"),
@@ -299,6 +314,22 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
 def test_what_is_wrong_is_named(call, error, message) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_graphs_and_stacks_are_joined_in_the_order_of_graphs() -> None:
+    a, b, c = ChannelGraph.dense(3, 4), ChannelGraph.depthwise(4), ChannelGraph.dense(4, 2)
+    for joined in (c @ ChannelStack(a, b), ChannelStack(b, c) @ a, ChannelStack(c) @ ChannelStack(a, b)):
+        assert joined == ChannelStack(a, b, c)
+        assert joined.reach == c @ b @ a
+
+
+def test_a_stack_and_its_texts_count_layers_from_1() -> None:
+    with pytest.raises(ValueError, match="layer 2 reads 3 channels, but layer 1 has 4"):
+        ChannelStack(ChannelGraph.dense(2, 4), ChannelGraph.dense(3, 5))
+    stack = ChannelStack(ChannelGraph.dense(2, 4), ChannelGraph.dense(4, 5))
+    assert "layer 1: dense, 8 edges" in stack.diagram()
+    assert "layer 2: dense, 20 edges" in stack.diagram()
+    assert sum(data["layer"] == 1 for _, data in stack.to_networkx().nodes(data=True)) == 4  # the input is layer 0
 
 
 def test_a_design_is_the_same_however_its_kernel_is_written() -> None:

@@ -8,7 +8,9 @@ from operator import index
 from typing import Any
 
 import numpy as np
+import torch
 
+from .arguments import is_sequence
 from .limits import CHANNELS, PAIRS
 from .shown import shown
 
@@ -77,6 +79,25 @@ def channel_numbers(call: str, name: str, values: Iterable[int], count: int) -> 
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"{call}: {name} has channel {max(numbers, key=numbers.count)} twice")
     return numbers
+
+
+def edge_pairs(call: str, edges: Any) -> list[tuple[int, int]]:
+    """(input, output) pairs, not yet known to be in range."""
+    lengths = {_length(row) for row in edges} if is_sequence(edges) and len(edges) == 2 else set()
+    if len(lengths) == 1 and not lengths & {None, 2}:
+        raise ValueError(f"{call}: edges must be (input, output) pairs, got {shown(edges)}; zip(*edges) would fit")
+    found, wrong = [], edges
+    try:
+        for wrong in edges:
+            source, target = (channel_number(end) for end in wrong)
+            found.append((source, target))
+    except (TypeError, ValueError):
+        raise TypeError(f"{call}: edges must be (input, output) pairs of channel numbers, got {shown(wrong)}") from None
+    return found
+
+
+def _length(row: Any) -> int | None:
+    return len(row) if is_sequence(row) or (isinstance(row, np.ndarray | torch.Tensor) and row.ndim == 1) else None
 
 
 def few(numbers: list[int]) -> str:

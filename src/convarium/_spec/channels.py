@@ -19,13 +19,13 @@ import torch
 from . import exchange, naming, patterns
 from .arguments import flag
 from .channel_arguments import (
-    channel_number,
     channel_numbers,
     check_bits,
     check_channel,
     check_count,
     check_groups,
     check_most,
+    edge_pairs,
     few,
 )
 from .edges_text import canonical, packed, regular_mask, unpacked
@@ -264,7 +264,7 @@ class ChannelGraph:
         The rows of an array are its pairs, those of a 2 x 2 one too; ``graph.edges`` itself has them as columns.
 
         Raises:
-            ValueError: an array with pairs as columns, a channel out of range, an edge given twice, or an output that
+            ValueError: an array or lists with pairs as columns, a channel out of range, an edge given twice, or an output that
                 reads nothing (unless ``allow_empty``: such an output is zero, plus its bias).
         """
         call = "ChannelGraph.from_edges"
@@ -272,25 +272,21 @@ class ChannelGraph:
         out_channels = check_count(call, "out_channels", out_channels)
         if isinstance(edges, np.ndarray | torch.Tensor) and edges.ndim == 2 and edges.shape[1] != 2 == edges.shape[0]:
             raise ValueError(f"{call}: edges must be (edges, 2), a pair a row, got {shown(edges)}; edges.T would fit")
-        try:
-            pairs = iter(edges)
-        except TypeError:
-            raise TypeError(
-                f"{call}: edges must be (input, output) pairs of channel numbers, got {shown(edges)}"
-            ) from None
+        pairs = edge_pairs(call, edges)
         check_bits(call, in_channels, out_channels)
         mask = np.zeros((out_channels, in_channels), dtype=np.bool_)
-        for edge in pairs:
-            try:
-                source, target = (channel_number(end) for end in edge)
-            except (TypeError, ValueError):
-                raise TypeError(
-                    f"{call}: edges must be (input, output) pairs of channel numbers, got {shown(edge)}"
-                ) from None
+        for source, target in pairs:
+            error = None
             if not 0 <= source < in_channels:
-                raise ValueError(f"{call}: edge {(source, target)} reads input {source} of {in_channels}")
-            if not 0 <= target < out_channels:
-                raise ValueError(f"{call}: edge {(source, target)} ends at output {target} of {out_channels}")
+                error = f"reads input {source} of {in_channels}"
+            elif not 0 <= target < out_channels:
+                error = f"ends at output {target} of {out_channels}"
+            if error is not None:
+                turned = all(0 <= i < in_channels and 0 <= j < out_channels for j, i in pairs)
+                hint = (
+                    "; edges are (input, output) pairs, and all would fit with their ends exchanged" if turned else ""
+                )
+                raise ValueError(f"{call}: edge {(source, target)} {error}{hint}")
             if mask[target, source]:
                 raise ValueError(f"{call}: edge {(source, target)} is given twice")
             mask[target, source] = True
@@ -310,7 +306,8 @@ class ChannelGraph:
         except (TypeError, ValueError, NotImplementedError) as error:
             raise TypeError(f"{call}: mask must be an array of 0 and 1 (or booleans): {error}") from None
         if array.dtype.kind not in "biuf":
-            raise TypeError(f"{call}: mask must be an array of 0 and 1 (or booleans), got {type(mask).__name__}")
+            hint = "; ChannelGraph.from_scipy takes sparse matrices" if hasattr(mask, "tocsr") else ""
+            raise TypeError(f"{call}: mask must be an array of 0 and 1 (or booleans), got {type(mask).__name__}{hint}")
         if array.ndim != 2 or 0 in array.shape:
             raise ValueError(
                 f"{call}: mask must be (out_channels, in_channels), with at least one of each, got shape {array.shape}"

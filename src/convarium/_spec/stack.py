@@ -45,8 +45,8 @@ class ChannelStack:
             raise TypeError("ChannelStack: give at least one ChannelGraph")
         for graph in graphs:
             if not isinstance(graph, ChannelGraph):
-                raise TypeError(f"ChannelStack: layers must be ChannelGraphs, got {shown(graph)}")
-        for n, (first, second) in enumerate(itertools.pairwise(graphs)):
+                raise TypeError(f"ChannelStack: layers must be ChannelGraphs, got {shown(graph)}{_several(graph)}")
+        for n, (first, second) in enumerate(itertools.pairwise(graphs), start=1):
             if first.out_channels != second.in_channels:
                 raise ValueError(
                     f"ChannelStack: layer {n + 1} reads {second.in_channels} channels, but layer {n} has {first.out_channels}"
@@ -61,6 +61,22 @@ class ChannelStack:
 
     def __getitem__(self, number: int) -> ChannelGraph:
         return self.graphs[number]
+
+    def __matmul__(self, first: ChannelGraph | ChannelStack) -> ChannelStack:
+        """``second @ first``, as of graphs: a stack with the layers of ``first`` before those of ``second``.
+
+        Examples:
+            >>> import convarium as cv
+            >>> a, b = cv.ChannelGraph.depthwise(4), cv.ChannelGraph.dense(4, 2)
+            >>> cv.ChannelStack(b) @ a == b @ cv.ChannelStack(a) == cv.ChannelStack(a, b)
+            True
+        """
+        if not isinstance(first, ChannelGraph | ChannelStack):
+            return NotImplemented
+        return ChannelStack(*_layers(first), *self.graphs)
+
+    def __rmatmul__(self, second: ChannelGraph) -> ChannelStack:
+        return ChannelStack(*self.graphs, second) if isinstance(second, ChannelGraph) else NotImplemented
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -185,6 +201,17 @@ class ChannelStack:
         seen = self.reach.n_edges
         reach = "every output sees every input" if seen == full else f"outputs see {100 * seen // full} % of the inputs"
         return f"ChannelStack({widths}, {names}, {self.n_edges} edges, {reach})"
+
+
+def _layers(graphs: ChannelGraph | ChannelStack) -> tuple[ChannelGraph, ...]:
+    return graphs.graphs if isinstance(graphs, ChannelStack) else (graphs,)
+
+
+def _several(value: Any) -> str:
+    """What to do where layers stand in the place of one."""
+    layers = value if is_sequence(value) or isinstance(value, ChannelStack) else ()
+    fits = len(layers) and all(isinstance(each, ChannelGraph) for each in layers)
+    return "; ChannelStack(*layers) would fit" if fits else ""
 
 
 def _counted(call: str, name: str, value: Any) -> int:

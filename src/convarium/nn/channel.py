@@ -36,14 +36,18 @@ class _ChannelConv(Layer):
     ) -> None:
         super().__init__(
             None, None, kernel_size, stride, padding, dilation, 1, bias, padding_mode, device, dtype,
-            channels=_graph(self, channels), flip=flip, engine=engine,
+            channels=_graph(self, channels, kernel_size), flip=flip, engine=engine,
         )  # fmt: skip
         self._make_parameters(bias, device, dtype)
 
 
-def _graph(layer: Layer, channels: Any) -> ChannelGraph:
+def _graph(layer: Layer, channels: Any, following: Any) -> ChannelGraph:
+    """The graph; of two numbers in place of it and what follows, what the dense one would be is said."""
     if not isinstance(channels, ChannelGraph):
-        raise TypeError(f"{type(layer).__name__}: channels must be a ChannelGraph, got {shown(channels)}")
+        hint, ends = "", (following, channels) if layer.transposed else (channels, following)
+        if all(type(end) is int and end > 0 for end in ends):
+            hint = f"; ChannelGraph.dense{ends} is one of in_channels={channels} and out_channels={following}"
+        raise TypeError(f"{type(layer).__name__}: channels must be a ChannelGraph, got {shown(channels)}{hint}")
     return channels
 
 
@@ -109,7 +113,8 @@ class _ChannelConvTranspose(Transposed):
     ) -> None:
         super().__init__(
             None, None, kernel_size, stride, padding, dilation, 1, bias, padding_mode, device, dtype,
-            channels=_graph(self, channels), flip=flip, engine=engine, output_padding=output_padding, output_size=output_size,
+            channels=_graph(self, channels, kernel_size), flip=flip, engine=engine, output_padding=output_padding,
+            output_size=output_size,
         )  # fmt: skip
         self._make_parameters(bias, device, dtype)
 
