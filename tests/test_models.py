@@ -136,31 +136,37 @@ def test_tiled_cnn_has_l_squared_kernels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "size"),
+    ("make", "size", "epochs", "rate", "accuracy"),
     [
-        (lambda: cv.models.ClcNet(0, 0, 0, 0, classes=10, in_channels=1), 16),
-        (lambda: cv.models.lenet5(), 32),
-        (lambda: cv.models.deepface(classes=10, size=72, width=16, features=64, in_channels=1), 72),
-        (lambda: cv.models.tiled_cnn(size=16, kernel_size=4), 16),
+        (lambda: cv.models.ClcNet(1, 0, 1, 0, classes=10, in_channels=1), 16, 4, 3e-3, 0.85),
+        (lambda: cv.models.lenet5(), 32, 4, 3e-3, 0.85),
+        (lambda: cv.models.deepface(classes=10, size=72, width=16, features=512, in_channels=1), 72, 5, 2e-3, 0.7),
+        (lambda: cv.models.tiled_cnn(size=16, kernel_size=4), 16, 10, 3e-3, 0.8),
     ],
     ids=["clcnet", "lenet5", "deepface", "tiled_cnn"],
 )
-def test_every_network_learns_digits(make, size: int) -> None:
+def test_every_network_learns_digits_that_it_then_tells_apart(
+    make, size: int, epochs: int, rate: float, accuracy: float
+) -> None:
+    """Chance is a tenth. With each of four seeds, they were right on 7 percent more than is asked, or on still more."""
     torch.manual_seed(0)
     digits = datasets.load_digits()
-    images = torch.tensor(digits.images[:96], dtype=torch.float32)[:, None] / 8 - 1
-    images, labels = F.interpolate(images, size=(size, size), mode="bilinear"), torch.tensor(digits.target[:96])
+    images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
+    images, labels = F.interpolate(images, size=(size, size), mode="bilinear"), torch.tensor(digits.target)
+    order = torch.randperm(len(labels))
+    learned, held = order[:800], order[800:1200]
     network = make()
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-    losses = []
-    for _ in range(40):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(images), labels)
-        loss.backward()
-        losses.append(loss.item())
-        assert len(losses) > 1 or all(p.grad is not None and p.grad.abs().any() for p in network.parameters())
-        optimizer.step()
-    assert losses[-1] < 0.3 * losses[0], losses
+    F.cross_entropy(network(images[learned[:32]]), labels[learned[:32]]).backward()
+    assert all(p.grad is not None and p.grad.abs().any() for p in network.parameters())
+    optimizer = torch.optim.Adam(network.parameters(), rate)
+    for _ in range(epochs):
+        for batch in learned[torch.randperm(800)].split(32):
+            optimizer.zero_grad()
+            F.cross_entropy(network(images[batch]), labels[batch]).backward()
+            optimizer.step()
+    with torch.no_grad():
+        right = (network.eval()(images[held]).argmax(1) == labels[held]).float().mean()
+    assert right > accuracy
 
 
 @pytest.mark.parametrize(
