@@ -494,3 +494,44 @@ def test_numbers_that_torch_turns_when_they_are_read(turn):
     assert weight.is_conj() or weight.is_neg()
     input, done = torch.randn(2, 2, 6, dtype=weight.dtype), weight.resolve_conj().resolve_neg()
     torch.testing.assert_close(cv.conv1d(input, weight), cv.conv1d(input, done))
+
+
+@pytest.mark.parametrize("engine", ["auto", "native", "matmul"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_zeros_that_autograd_has_not_written_down(engine, which):
+    if engine == "native" and ENGINES[engine].missing():
+        pytest.skip("there is no C++ core")
+    pair = [torch.randn(2, 3, 6), torch.randn(4, 5, 3, 2)]
+    pair[which] = torch._efficientzerotensor(pair[which].shape)
+    assert torch.equal(cv.conv1d(*pair, engine=engine), torch.zeros(2, 4, 5))
+
+
+@pytest.mark.parametrize("engine", ["auto", "native", "matmul"])
+def test_a_gradient_of_zeros_that_autograd_has_not_written_down(engine):
+    if engine == "native" and ENGINES[engine].missing():
+        pytest.skip("there is no C++ core")
+    pair = torch.randn(2, 3, 6, requires_grad=True), torch.randn(4, 5, 3, 2, requires_grad=True)
+    output = cv.conv1d(*pair, engine=engine)
+    for operand, found in zip(
+        pair, torch.autograd.grad(output, pair, torch._efficientzerotensor(output.shape)), strict=True
+    ):
+        assert torch.equal(found, torch.zeros_like(operand))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_wrapper_that_functionalizes_is_looked_into(which):
+    pair = [torch.randn(2, 3, 6), torch.randn(4, 5, 3, 2)]
+    expected = cv.conv1d(*pair)
+    pair[which] = torch._to_functional_tensor(pair[which])
+    found = cv.conv1d(*pair)
+    torch._sync(found)
+    assert torch.equal(torch._from_functional_tensor(found), expected)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_storage_that_was_given_back_is_refused(which):
+    """As FSDP does with the weights of layers that do not run."""
+    pair = [torch.randn(2, 3, 6), torch.randn(4, 5, 3, 2)]
+    pair[which].untyped_storage().resize_(0)
+    with pytest.raises(ValueError, match=f"{('input', 'weight')[which]} must have its numbers"):
+        cv.conv1d(*pair)

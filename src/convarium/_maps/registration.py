@@ -76,11 +76,21 @@ def _are_plain(*tensors: Tensor) -> bool:
     for tensor in tensors:
         if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
             return False
-        if tensor.is_meta or tensor.is_conj() or tensor.is_neg():
+        if tensor.is_conj() or tensor.is_neg():
             return False
         if torch._C._functorch.is_legacy_batchedtensor(tensor):  # as autograd.grad's is_grads_batched makes them
             return False
+        if not _has_numbers(tensor):
+            return False
     return not torch._C._autograd._profiler_enabled()
+
+
+def _has_numbers(tensor: Tensor) -> bool:
+    """Whether there is memory to point at: not on meta, of zeros that autograd leaves unwritten, of what functorch wraps."""
+    try:
+        return bool(tensor.data_ptr())
+    except RuntimeError:  # there is no other way to ask
+        return False
 
 
 class Recorded(torch.autograd.Function):
@@ -99,7 +109,16 @@ class Recorded(torch.autograd.Function):
 
 def _compute(map: Map) -> Any:
     """The kernel of every backend."""
-    return lambda a, b, sizes, *settings: _run(map, a, b, sizes, settings)
+
+    def kernel(a: Tensor, b: Tensor, sizes: Sequence[int], *settings: Any) -> Tensor:
+        for name, tensor in zip(OPERANDS[map], (a, b), strict=True):
+            if tensor.numel() and not _has_numbers(tensor):
+                raise ValueError(
+                    f"{map}: {name} must have its numbers in memory, but its storage was given back; one with storage would fit"
+                )
+        return _run(map, a, b, sizes, settings)
+
+    return kernel
 
 
 def _run(map: Map, a: Tensor, b: Tensor, sizes: Sequence[int], settings: Sequence[Any]) -> Tensor:
