@@ -28,13 +28,7 @@ missing = pytest.mark.skipif(isinstance(CORE, library.MissingCore), reason=f"the
 LARGE = (64, 32, 32, 4, 3, 3)  # of a megabyte and more: its memory comes from the pool
 
 
-def isas():
-    if isinstance(CORE, library.MissingCore):
-        return []
-    names = []
-    while (name := CORE.cv_isa_name(len(names))) is not None:
-        names.append((name.decode(), bool(CORE.cv_isa_available(len(names)))))
-    return names
+ISAS = [] if isinstance(CORE, library.MissingCore) else library.isas(CORE)
 
 
 def python(program, **environment):
@@ -49,7 +43,7 @@ def python(program, **environment):
 
 
 @missing
-@pytest.mark.parametrize(("isa", "available"), isas())
+@pytest.mark.parametrize(("isa", "available"), ISAS)
 def test_every_instruction_set_agrees_with_the_definition(isa, available):
     if not available:
         pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
@@ -90,7 +84,7 @@ print("right")
 
 
 @missing
-@pytest.mark.parametrize(("isa", "available"), isas())
+@pytest.mark.parametrize(("isa", "available"), ISAS)
 def test_all_halves_are_read_and_rounded_as_torch_does(isa, available):
     if not available:
         pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
@@ -442,7 +436,17 @@ try:
 except ValueError as error:
     print(error)
 """
-    done = python(program, CONVARIUM_ISA="abacus")
+    done = python(program, CONVARIUM_ISA="none")
     engine, refusal = done.stdout.splitlines()
     assert engine in ("matmul", "aten")
     assert refusal.startswith("conv2d: engine='native' cannot do this: ")
+
+
+@missing
+@pytest.mark.parametrize("asked", ["abacus", "AVX2", " avx2", *(name for name, available in ISAS if not available)])
+def test_an_instruction_set_that_this_machine_has_not_is_refused_at_first_use(asked):
+    there = ", ".join(name for name, available in ISAS if available)
+    for use in ("cv.engines()", "cv.memory_stats()", "cv.plan1d((1, 1, 8), (1, 1, 3))"):
+        done = python(f"import convarium as cv\n{use}", CONVARIUM_ISA=asked)
+        assert done.returncode == 1
+        assert f"CONVARIUM_ISA must be one of {there}, none on this machine, got {asked!r}" in done.stderr

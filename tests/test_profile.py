@@ -75,45 +75,47 @@ def test_a_user_without_a_home_plans_by_the_defaults(home, monkeypatch):
     assert profile.machine_with(1).origin == "defaults: Could not determine home directory."
 
 
-def test_a_profile_of_another_machine_is_left_aside(home):
-    write(home, {1: MEASURED})
-    home.write_text(home.read_text().replace(json.dumps(profile.cpu()), '"an abacus"'))
-    found = profile.machine_with(1)
-    assert found.product == Machine(1).product
-    assert "of another machine, 'an abacus'" in found.origin
+def written(**changes):
+    return json.dumps({"format": 1, "cpu": profile.cpu(), "torch": "", "threads": {"1": MEASURED}} | changes)
 
 
-BROKEN = {
-    "not JSON": "{",
-    "a list": "[]",
-    "an unknown key": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED}, "more": 1}),
-    "another format": json.dumps({"format": 2, "cpu": "", "torch": "", "threads": {"1": MEASURED}}),
-    "no measurements": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {}}),
-    "no threads": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"0": MEASURED}}),
-    "a missing number": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": {"memory": 1}}}),
-    "a negative number": json.dumps({"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": -1}}}),
-    "a number past any machine": json.dumps(
-        {"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": 10**400}}}
-    ),
-    "brackets without end": "[" * 100_000,
-    "bytes that are no text": "\udcff",
-    "a word for a number": json.dumps(
-        {"format": 1, "cpu": "", "torch": "", "threads": {"1": MEASURED | {"call": "x"}}}
-    ),
+def with_one(**changes):
+    return written(threads={"1": MEASURED | changes})
+
+
+BROKEN = {  # and what is said
+    "half of it": ("{", "damaged, not JSON"),
+    "brackets without end": ("[" * 100_000, "damaged, not JSON"),
+    "bytes that are no text": ("\udcff", "damaged, not JSON"),
+    "another machine": (written(cpu="an abacus"), "of another machine, 'an abacus'"),
+    "a list": ("[]", "not a profile"),
+    "an unknown key": (written(more=1), "not a profile"),
+    "another format": (written(format=2), "of format 2"),
+    "no measurements": (written(threads={}), "without measurements"),
+    "no threads": (written(threads={"0": MEASURED}), "not measurements of threads: '0'"),
+    "a missing number": (written(threads={"1": {"memory": 1}}), "not measurements of threads: '1'"),
+    "a negative number": (with_one(call=-1), "call must be a positive number"),
+    "a number past any machine": (with_one(call=10**400), "call must be a positive number"),
+    "a word for a number": (with_one(call="x"), "call must be a positive number"),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_profile_stops_nothing_and_is_told(home, name, monkeypatch):
     home.parent.mkdir()
-    home.write_bytes(BROKEN[name].encode(errors="surrogateescape"))
+    content, says = BROKEN[name]
+    home.write_bytes(content.encode(errors="surrogateescape"))
     cv.conv2d(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 2, 2))
-    assert f"defaults, as {home}" in profile.machine_with(2).origin
+    found = profile.machine_with(2)
+    assert found.product == Machine(2).product
+    assert f"defaults, as {home}: " in found.origin
+    assert says in found.origin
     monkeypatch.setenv(profile.VARIABLE, str(home))  # one that was named must be right
     profile._read.cache_clear()
     profile.machine_with.cache_clear()
-    with pytest.raises(ValueError, match="convarium calibrate writes a profile"):
+    with pytest.raises(ValueError, match="convarium calibrate writes a profile") as refused:
         profile.machine_with(2)
+    assert says in str(refused.value)
 
 
 def test_calibrate_measures_and_plan_reads_it(tmp_path):

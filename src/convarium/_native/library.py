@@ -10,9 +10,13 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
 from functools import lru_cache
 from pathlib import Path
 
+from .._files.failures import InputError
+from .._spec.shown import shown
 from . import threads
 
 ABI = 4
+VARIABLE = "CONVARIUM_ISA"  # the instruction set to use
+NONE = "none"  # in its place: no core
 _NAMES = {"win32": "convarium_core.dll", "darwin": "libconvarium_core.dylib"}
 NAME = _NAMES.get(sys.platform, "libconvarium_core.so")
 
@@ -74,7 +78,14 @@ class MissingCore(Exception):
 
 @lru_cache(maxsize=1)
 def load() -> ctypes.CDLL | MissingCore:
-    """The library, or why there is none."""
+    """The library, or why there is none.
+
+    Raises:
+        InputError: ``CONVARIUM_ISA`` names no instruction set that this machine has.
+    """
+    asked = os.environ.get(VARIABLE)
+    if asked == NONE:
+        return MissingCore(f"{VARIABLE}={NONE} in the environment: it was switched off")
     path = _find()
     if path is None:
         return MissingCore(f"{NAME} was not built: pip install . builds it where there is a C++20 compiler")
@@ -86,9 +97,13 @@ def load() -> ctypes.CDLL | MissingCore:
     if abi != ABI:
         return MissingCore(f"{path} is of another version: it has ABI {abi}, not {ABI}")
     core.cv_isa.restype = c_char_p
-    asked, used = os.environ.get("CONVARIUM_ISA"), core.cv_isa().decode()
-    if asked and asked != used:
-        return MissingCore(f"CONVARIUM_ISA={asked}: this machine runs {used}, or was not built for that")
+    core.cv_isa_name.argtypes, core.cv_isa_name.restype = [c_int], c_char_p
+    core.cv_isa_available.argtypes = [c_int]
+    if asked and asked != core.cv_isa().decode():
+        there = ", ".join(name for name, available in isas(core) if available)
+        raise InputError(
+            f"{VARIABLE} must be one of {there}, {NONE} on this machine, got {shown(asked)}; unset it for the first"
+        )
     problem, tensor = POINTER(Problem), POINTER(Tensor)
     core.cv_forward.argtypes = [problem, tensor, c_void_p, tensor, c_int]
     core.cv_grad_input.argtypes = [problem, tensor, c_void_p, tensor, c_int]
@@ -100,11 +115,17 @@ def load() -> ctypes.CDLL | MissingCore:
     core.cv_empty_cache.restype = None
     core.cv_memory_limit.argtypes, core.cv_memory_limit.restype = [c_int64], None
     core.cv_memory_stats.restype = Memory
-    core.cv_isa_name.argtypes, core.cv_isa_name.restype = [c_int], c_char_p
-    core.cv_isa_available.argtypes = [c_int]
     core.cv_lend_team.argtypes, core.cv_lend_team.restype = [POINTER(threads.Team)], None
     core.cv_lend_team(threads.TEAM)
     return core
+
+
+def isas(core: ctypes.CDLL) -> list[tuple[str, bool]]:
+    """The instruction sets that were compiled, best first, and whether this machine has them."""
+    found: list[tuple[str, bool]] = []
+    while (name := core.cv_isa_name(len(found))) is not None:
+        found.append((name.decode(), bool(core.cv_isa_available(len(found)))))
+    return found
 
 
 def _find() -> Path | None:

@@ -1,8 +1,8 @@
 """What ``convarium calibrate`` has measured, as one small file that is read once.
 
 The file is ``convarium/profile.json`` in the user's cache directory, or the one that ``CONVARIUM_PROFILE`` names. A file of
-another CPU, or one that cannot be read, is left aside, and every plan says so; one that was named must be right. The same
-profile gives the same plans, and so the same bits.
+another CPU, or one that cannot be read, is left aside, and every plan says so; one that was named is refused. The same profile
+gives the same plans, and so the same bits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 
+from .._files.failures import InputError
+from .._spec.shown import shown
 from .machine import DEFAULTS, Machine
 
 VARIABLE = "CONVARIUM_PROFILE"
@@ -83,21 +85,22 @@ def _read() -> tuple[dict[int, dict[str, float]], str]:
     except RuntimeError as error:  # a user without a home
         return {}, f"defaults: {error}"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        settings = _checked(found)
-    except (OSError, ValueError, RecursionError) as error:
+        settings = _checked(_parsed(path.read_bytes()))
+    except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and not named:
             return {}, DEFAULTS
         why = f"{path}: {(error.strerror or str(error)).lower() if isinstance(error, OSError) else error}"
         if named:
-            raise ValueError(f"{VARIABLE}={why}; convarium calibrate writes a profile, or unset it") from None
+            raise InputError(f"{VARIABLE}={why}; convarium calibrate writes a profile, or unset it") from None
         return {}, f"defaults, as {why}; convarium calibrate writes it anew"
-    if found["cpu"] != cpu():
-        return (
-            {},
-            f"defaults, as {path} is of another machine, {found['cpu']!r}; convarium calibrate measures this one",
-        )
     return settings, str(path)
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("damaged, not JSON") from None
 
 
 def _checked(found: Any) -> dict[int, dict[str, float]]:
@@ -105,6 +108,8 @@ def _checked(found: Any) -> dict[int, dict[str, float]]:
         raise ValueError("not a profile")
     if found["format"] != FORMAT:
         raise ValueError(f"a profile of format {found['format']!r}, not {FORMAT}")
+    if found["cpu"] != cpu():
+        raise ValueError(f"of another machine, {shown(found['cpu'])}, and this is {cpu()!r}")
     if not isinstance(found["threads"], dict) or not found["threads"]:
         raise ValueError("a profile without measurements")
     settings = {}
