@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import convarium as cv
-from convarium._planner import choice, profile
+from convarium._cli import run
+from convarium._planner import choice, measure, profile
 from convarium._planner.machine import DEFAULTS, Machine
 
 MEASURED = {"memory": 4e10, "call": 1e-5, "float32": 2e11} | dict.fromkeys(
@@ -96,6 +97,11 @@ BROKEN = {  # and what is said
     "a missing number": (written(threads={"1": {"memory": 1}}), "not measurements of threads: '1'"),
     "a negative number": (with_one(call=-1), "call must be a positive number"),
     "a number past any machine": (with_one(call=10**400), "call must be a positive number"),
+    "a call of a busy machine": (with_one(call=0.043182), "a call that takes 43182 µs with 1 thread"),
+    "threads that hinder each other": (
+        written(threads={"1": MEASURED, "2": MEASURED | {"float32": 1e11}}),
+        "float32 that 2 threads do 0.50 times as fast as 1 thread",
+    ),
     "a word for a number": (with_one(call="x"), "call must be a positive number"),
 }
 
@@ -120,7 +126,9 @@ def test_a_broken_profile_stops_nothing_and_is_told(home, name, monkeypatch):
 
 def test_calibrate_measures_and_plan_reads_it(tmp_path):
     file = tmp_path / "deep" / "profile.json"
-    done = convarium("calibrate", "--json", CONVARIUM_PROFILE=str(file))
+    done = convarium("calibrate", "--json", CONVARIUM_PROFILE=str(file), OMP_NUM_THREADS="1")
+    if "what else runs" in done.stderr:
+        pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["profile"] == str(file)
@@ -132,6 +140,45 @@ def test_calibrate_measures_and_plan_reads_it(tmp_path):
     plan = json.loads(done.stdout)
     assert (plan["machine"], plan["output"], plan["flops"]) == (str(file), [8, 8, 30, 30], 2 * 8 * 8 * 900 * 16 * 9)
     assert set(plan["maps"]) == {"forward", "grad_input", "grad_weight"}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Calibration as it is called, on a machine that has measured this."""
+
+    def be(**changes):
+        found = {1: MEASURED, 2: MEASURED | changes}
+        monkeypatch.setattr("convarium._planner.measure.measure", lambda say: found)
+
+    return be
+
+
+def test_calibrate_writes_nothing_that_a_busy_machine_measured(home, measured, capsys):
+    for changes in ({"call": 0.04}, {"memory": 1e10}):
+        measured(**changes)
+        assert run(["calibrate"]) == 2
+        assert "what else runs on this machine?" in capsys.readouterr().err
+    assert not home.exists()
+    measured()
+    assert run(["calibrate"]) == 0
+    assert home.exists()
+
+
+def test_calibrate_looks_where_it_is_to_write_before_it_measures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("convarium._planner.measure.measure", lambda say: pytest.fail("it measured"))
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "profile.json"):
+        assert run(["calibrate", "--output", str(path)]) == 2
+        assert str(path) in capsys.readouterr().err
+
+
+def test_the_best_round_counts(monkeypatch):
+    calls, copies = iter([3e-5, 2e-5, 4e-5, 5e-5]), iter([1e10, 3e10, 2e10, 1e10])
+    monkeypatch.setattr(measure, "_calling", lambda: next(calls))
+    monkeypatch.setattr(measure, "_copying", lambda: next(copies))
+    monkeypatch.setattr(measure, "_product", lambda name: 1e11)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert measure.measure() == {1: {"call": 2e-5, "memory": 3e10} | dict.fromkeys(profile.DTYPES, 1e11)}
 
 
 def test_plan_prints_what_the_library_says():

@@ -22,8 +22,9 @@ def calibrate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
-    """Measure what this machine can do, so that plans reckon with it; some seconds, best while nothing else runs."""
+    """Measure what this machine can do, so that plans reckon with it; some seconds, while nothing else runs."""
     from .._files import atomic
+    from .._files.failures import InputError
     from .._planner import profile
     from .._planner.measure import measure
 
@@ -32,7 +33,12 @@ def calibrate(
             print(f"measuring with {line} ...", file=sys.stderr)
 
     path = profile.default_path() if output is None else output
+    atomic.check(path)
     settings = measure(say)
+    if (why_not := profile.disturbed(settings)) is not None:
+        raise InputError(
+            f"nothing is written: {why_not} was measured; what else runs on this machine? Try again without it"
+        )
     atomic.write(path, profile.content(settings))
     if as_json:
         print(json.dumps({"profile": str(path), "cpu": profile.cpu(), "threads": settings}, indent=2))

@@ -23,6 +23,19 @@ def write(path: Path, data: bytes) -> None:
         raise why(path, error) from None
 
 
+def check(path: Path) -> None:
+    """Refuse now a path that :func:`write` would refuse after long work; nothing changes at it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a directory", str(path))
+        part = _aside(path)
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise why(path, error) from None
+
+
 def replace(path: Path, data: bytes) -> None:
     """Put ``data`` at ``path``. A kill or a full disk leaves what was there before.
 

@@ -1,4 +1,7 @@
-"""Measure a machine: what a matrix product, the memory and a call can do, with the threads that torch has and with one."""
+"""Measure a machine: what a matrix product, the memory and a call can do, with the threads that torch has and with one.
+
+Each number is the best of several rounds, which are apart in time: what else runs seldom lasts through all of them.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,22 @@ import torch
 from .profile import DTYPES
 
 _MIB = 2**20
-_SECONDS = 0.3  # for each number
+_ROUNDS = 4
+_SECONDS = 0.1  # of a round for each number
 
 
 def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[str, float]]:
     """By number of threads: bytes/s that a copy reads and writes, seconds of a small call, FLOP/s by dtype."""
     threads = torch.get_num_threads()
-    found = {}
+    found: dict[int, dict[str, float]] = {}
     try:
-        for count in sorted({1, threads}):
-            torch.set_num_threads(count)
-            say(f"{count} thread{'s' if count > 1 else ''}")
-            found[count] = {"memory": _copying(), "call": _calling()} | {name: _product(name) for name in DTYPES}
+        for number in range(_ROUNDS):
+            for count in sorted({1, threads}):
+                torch.set_num_threads(count)
+                say(f"{count} thread{'s' if count > 1 else ''}, round {number + 1} of {_ROUNDS}")
+                round = {"memory": _copying(), "call": _calling()} | {name: _product(name) for name in DTYPES}
+                best = found.setdefault(count, round)
+                found[count] = {name: (min if name == "call" else max)(best[name], round[name]) for name in round}
     finally:
         torch.set_num_threads(threads)
     return found

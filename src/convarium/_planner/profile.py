@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ VARIABLE = "CONVARIUM_PROFILE"
 FORMAT = 1
 DTYPES = ("float32", "float64", "complex64", "complex128", "bfloat16", "float16")
 _SETTINGS = {"memory", "call", *DTYPES}
+_LONGEST = 1e-3  # seconds: no call of an idle machine takes longer
+_LEAST = 0.7  # of what fewer threads do: more are never so much slower on an idle machine
 
 
 def machine() -> Machine:
@@ -120,4 +123,24 @@ def _checked(found: Any) -> dict[int, dict[str, float]]:
             if not isinstance(value, int | float) or not 0 < value < 1e30:
                 raise ValueError(f"{name} must be a positive number, got {value!r}")
         settings[int(count)] = of
+    if (why_not := disturbed(settings)) is not None:
+        raise ValueError(why_not)
     return settings
+
+
+def disturbed(settings: dict[int, dict[str, float]]) -> str | None:
+    """Why these are no measurements of a machine that did nothing else, or None."""
+    counts = sorted(settings)
+    for count in counts:
+        if settings[count]["call"] > _LONGEST:
+            return f"a call that takes {settings[count]['call'] * 1e6:.0f} \u00b5s with {_threads(count)}"
+    for fewer, more in pairwise(counts):
+        for name in ("memory", "float32", "float64"):
+            ratio = settings[more][name] / settings[fewer][name]
+            if ratio < _LEAST:
+                return f"{name} that {_threads(more)} do {ratio:.2f} times as fast as {_threads(fewer)}"
+    return None
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
