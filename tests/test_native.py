@@ -422,8 +422,16 @@ def test_a_forked_child_computes_and_frees():
         torch.set_num_threads(torch_threads)
 
 
+HIDDEN = """
+from convarium._native import library
+library._find = lambda: None
+"""
+
+
 def test_without_a_core_the_rest_works():
     program = """
+import warnings
+warnings.simplefilter("error")
 import torch, convarium as cv
 assert cv.engines()["native"].startswith("not available: "), cv.engines()
 assert cv.memory_stats() == {}
@@ -436,10 +444,34 @@ try:
 except ValueError as error:
     print(error)
 """
-    done = python(program, CONVARIUM_ISA="none")
-    engine, refusal = done.stdout.splitlines()
-    assert engine in ("matmul", "aten")
-    assert refusal.startswith("conv2d: engine='native' cannot do this: ")
+    for hidden, setting in ((HIDDEN, ""), ("", "none")):
+        engine, refusal = python(hidden + program, CONVARIUM_ISA=setting).stdout.splitlines()
+        assert engine in ("matmul", "aten")
+        assert refusal.startswith("conv2d: engine='native' cannot do this: ")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "setting", "warned"), [(True, "", 1), (True, "none", 0), pytest.param(False, "", 0, marks=missing)]
+)
+def test_who_has_no_core_unawares_is_told_once_where_it_matters(hidden, setting, warned):
+    program = """
+import warnings, torch, convarium as cv
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    cv.plan2d((32, 64, 30, 30), (64, 64, 3, 3))  # torch's own convolution is as fast
+    cv.plan1d((2, 3, 8), (4, 7, 3, 2))  # small
+    cv.plan1d((1, 1, 40000), (1, 1, 16001), padding=8000)  # transforms are quicker than any sum
+    assert not told, str(told[0].message)
+    cv.plan2d((32, 64, 30, 30), (64, 28, 28, 64, 3, 3))
+    cv.plan2d((16, 64, 30, 30), (64, 28, 28, 64, 3, 3))
+print(len(told), *(f"{warning.category.__name__}: {warning.message}" for warning in told))
+"""
+    done = python((HIDDEN if hidden else "") + program, CONVARIUM_ISA=setting)
+    count, *told = done.stdout.split(maxsplit=1)
+    assert int(count) == warned, done.stderr
+    if warned:
+        assert told[0].startswith("RuntimeWarning: convarium runs without its C++ core")
+        assert "convarium.engines()" in told[0]
 
 
 @missing

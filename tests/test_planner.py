@@ -10,8 +10,9 @@ import torch
 import convarium as cv
 from convarium._engines import ENGINES, definition
 from convarium._planner import choice
-from convarium._planner.choice import choose, seconds
+from convarium._planner.choice import choose
 from convarium._planner.profile import machine as this_machine
+from convarium._planner.reckon import seconds
 from convarium._spec.problem import MAPS
 from convarium._spec.work import Work
 from family import random_case, seeds

@@ -42,8 +42,11 @@ def missing() -> str | None:
 
 
 def supports(map: Map, problem: Problem) -> str | None:
-    if (why_not := missing()) is not None:
-        return why_not
+    return missing() or cannot(problem)
+
+
+def cannot(problem: Problem) -> str | None:
+    """Why no core could run this, or None."""
     if problem.device != "cpu":
         return f"it runs on the CPU, not on {problem.device}"
     if problem.dtype not in DTYPES:

@@ -76,6 +76,10 @@ class MissingCore(Exception):
     """There is no core to load; the message says why and what to do."""
 
 
+class SwitchedOff(MissingCore):
+    """There shall be none."""
+
+
 @lru_cache(maxsize=1)
 def load() -> ctypes.CDLL | MissingCore:
     """The library, or why there is none.
@@ -85,7 +89,7 @@ def load() -> ctypes.CDLL | MissingCore:
     """
     asked = os.environ.get(VARIABLE)
     if asked == NONE:
-        return MissingCore(f"{VARIABLE}={NONE} in the environment: it was switched off")
+        return SwitchedOff(f"{VARIABLE}={NONE} in the environment: it was switched off")
     path = _find()
     if path is None:
         return MissingCore(f"{NAME} was not built: pip install . builds it where there is a C++20 compiler")

@@ -16,8 +16,10 @@ from .._spec.arguments import one_of
 from .._spec.call import Call
 from .._spec.problem import MAPS, Map, Problem
 from .._spec.work import Work
+from . import unbuilt
 from .machine import Machine
 from .profile import machine
+from .reckon import seconds
 
 ASKED = "asked for by name"
 
@@ -90,17 +92,12 @@ def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Mach
             able[name] = (seconds(work, problem, machine), work)
     best = min(able, key=lambda name: able[name][0])
     took, work = able[best]
+    unbuilt.tell(problem, took, machine)
     for name, (longer, _) in able.items():
         if name != best:
             against[name] = _as_long(longer, took)
     reason = "the least time" if len(able) > 1 else "the only one that can"
     return Choice(map, best, reason, work, took, tuple((name, against[name]) for name in ENGINES if name != best))
-
-
-def seconds(work: Work, problem: Problem, machine: Machine) -> float:
-    """What it is reckoned to take: computing and moving overlap, calls do not."""
-    computing = work.flops / (work.efficiency * machine.speed(work.dtype or problem.dtype))
-    return max(computing, work.bytes / machine.memory) + work.calls * machine.call
 
 
 def unasked(name: str, choice: Choice, problem: Problem, machine: Machine) -> str | None:
