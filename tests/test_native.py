@@ -173,7 +173,7 @@ print(held / 2**20, max(windows / 10 / 2**20, 32))
 def test_what_is_held_besides_operands_and_results_is_bounded(map, graph, input, weight, dtype):
     """By a tenth of the windows, or 32 MiB."""
     script = WORKSPACE.format(map=map, graph=graph, input=input, weight=weight, dtype=dtype)
-    done = python(script, CONVARIUM_MEMORY_LIMIT="0")
+    done = python(script, CONVARIUM_MEMORY_LIMIT="1")  # nothing is kept
     assert done.returncode == 0, done.stderr
     held, allowed = (float(number) for number in done.stdout.split())
     assert 0.1 < held <= allowed
@@ -316,11 +316,15 @@ gc.collect()
 stats = cv.memory_stats()
 print(stats["limit"], stats["cached"], stats["fresh"])
 """
-    assert python(program, CONVARIUM_MEMORY_LIMIT="0").stdout.split() == ["0", "0", "5"]
+    assert python(program, CONVARIUM_MEMORY_LIMIT="1").stdout.split() == ["1", "0", "5"]
+    assert python(program, CONVARIUM_MEMORY_LIMIT="0").stdout.split() == ["0", "0", "0"]  # torch's own memory
     limit, cached, fresh = python(program, CONVARIUM_MEMORY_LIMIT=str(2**26)).stdout.split()
     assert (limit, fresh) == (str(2**26), "1")
     assert int(cached) >= 8_000_000
-    assert "must be a number of bytes" in python(program, CONVARIUM_MEMORY_LIMIT="much").stderr
+    for wrong in ("much", "-1", "1e9", " 5", "\u0661\u0662", str(2**63), "9" * 5000):
+        assert (
+            "CONVARIUM_MEMORY_LIMIT must be a number of bytes" in python(program, CONVARIUM_MEMORY_LIMIT=wrong).stderr
+        )
 
 
 @missing

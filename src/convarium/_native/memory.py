@@ -16,9 +16,12 @@ import torch
 import torch.utils.dlpack
 from torch import Tensor
 
+from .._files.failures import InputError
+from .._spec.shown import shown
 from . import library
 from .allowed import allowed
 
+VARIABLE = "CONVARIUM_MEMORY_LIMIT"
 _LEAST = 256 * 1024  # bytes: smaller tensors are torch's own
 _CODES = {  # as dlpack.h numbers them
     torch.float32: (2, 32), torch.float64: (2, 64), torch.float16: (2, 16), torch.bfloat16: (4, 16),
@@ -34,7 +37,7 @@ _capsule.argtypes = [c_void_p, c_char_p, c_void_p]
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """A contiguous tensor on the CPU, its numbers anything."""
-    core = _core()
+    core = _pool()
     if core is None or math.prod(shape) * dtype.itemsize < _LEAST or dtype not in _CODES:
         return torch.empty(shape, dtype=dtype)
     managed = core.cv_managed_tensor(len(shape), _Sizes(*shape), *_CODES[dtype])
@@ -57,8 +60,8 @@ def memory_stats() -> dict[str, int]:
     """What the C++ core holds, in bytes: ``used`` by tensors and workspaces, ``cached`` for the next ones, the ``peak`` of what
     was used, the ``limit`` of what is cached; and how many blocks were ``taken``, of which the system gave ``fresh`` ones.
 
-    Empty where there is no core. ``CONVARIUM_MEMORY_LIMIT`` in the environment sets the limit; 0 keeps nothing. Without it, it is
-    an eighth of the memory that the process may have, and 1 GiB where that is less.
+    Empty where there is no core. ``CONVARIUM_MEMORY_LIMIT`` in the environment sets the limit; with 0 none is kept, and results
+    lie in torch's own memory. Without it, it is an eighth of the memory that the process may have, and 1 GiB where that is less.
 
     Examples:
         >>> import convarium as cv
@@ -92,10 +95,21 @@ def _core() -> ctypes.CDLL | None:
     core = library.load()
     if isinstance(core, library.MissingCore):
         return None
-    if limit := os.environ.get("CONVARIUM_MEMORY_LIMIT"):
-        if not limit.isdecimal() or int(limit) >= 2**63:
-            raise ValueError(f"CONVARIUM_MEMORY_LIMIT must be a number of bytes, got {limit!r}")
-        core.cv_memory_limit(int(limit))
-    else:
-        core.cv_memory_limit(max(2**30, (allowed() or 0) // 8))
+    asked = _asked()
+    core.cv_memory_limit(max(2**30, (allowed() or 0) // 8) if asked is None else asked)
     return core
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ctypes.CDLL | None:
+    """The core where results come from its memory."""
+    return None if _asked() == 0 else _core()
+
+
+def _asked() -> int | None:
+    """The limit that the environment sets, in bytes."""
+    if not (limit := os.environ.get(VARIABLE)):
+        return None
+    if not (limit.isascii() and limit.isdecimal()) or len(limit) > 4000 or int(limit) >= 2**63:
+        raise InputError(f"{VARIABLE} must be a number of bytes, from 0 to less than 2**63, got {shown(limit)}")
+    return int(limit)
