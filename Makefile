@@ -24,9 +24,9 @@ lint: ## format, lints and types
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 
-bench: ## every case of benchmarks/cases.txt, ours and its peers
+bench: ## every case of benchmarks/cases.txt, ours and its peers, into benchmarks/RESULTS.md and its pictures
 	$(PYTHON) tools/environment.py train test bench
-	$(RUN)/python -m benchmarks
+	$(RUN)/python -m benchmarks --save
 
 docs: ## the site, in build/docs; warnings are errors
 	$(PYTHON) tools/environment.py docs

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict
+from typing import NoReturn
 
 import torch
 
@@ -24,21 +26,45 @@ WHOLE = {
     "checkpoints": checkpoints,
     "page": page,
 }  # measured as a whole, in this order
+MOST_THREADS = 1024
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_THREADS}, got {text!r}")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = Parser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only",
         default="",
         help=f"cases whose name begins so, and of {', '.join(WHOLE)}, which are measured as a whole",
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=threads, default=2)
     parser.add_argument(
         "--save", action="store_true", help="write benchmarks/RESULTS.md, or the one of this instruction set"
     )
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--sweep", type=float, metavar="SECONDS")
+    parser.add_argument("--sweep", type=duration, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0, help="of the sweep")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -12,6 +12,7 @@ import convarium as cv
 
 TABLE = Path(__file__).with_name("cases.txt")
 KINDS = ("local", "tiled", "shared", "graph", "grouped", "interlaced", "depthwise")
+ANY = ("padding", "torch", "tile", "local")  # options of every kind
 
 
 @dataclass(frozen=True)
@@ -85,19 +86,37 @@ def read(path: Path = TABLE) -> list[Case]:
         if not words:
             continue
         try:
-            name, kind, channels, kernel, output, batch, *options = words
-            inputs, _, outputs = channels.partition("->")
-            case = Case(
-                name, kind, int(inputs), int(outputs), _sizes(kernel), _sizes(output), int(batch),
-                {key: float(Fraction(value)) for key, _, value in (option.partition("=") for option in options)},
-            )  # fmt: skip
-        except ValueError as error:
+            found.append(_case(*words))
+        except (ValueError, ZeroDivisionError) as error:
             raise SystemExit(f"{path}, line {number}: {error}: {line}") from None
-        if kind not in KINDS or len(case.kernel) != len(case.output):
-            raise SystemExit(
-                f"{path}, line {number}: kind must be one of {', '.join(KINDS)}, sizes of one rank: {line}"
-            )
-        found.append(case)
+    return found
+
+
+def _case(*words: str) -> Case:
+    if len(words) < 6:
+        raise ValueError("name, kind, channels, kernel, output and batch are needed")
+    name, kind, channels, kernel, output, batch, *options = words
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    inputs, _, outputs = channels.partition("->")
+    case = Case(
+        name, kind, int(inputs), int(outputs), _sizes(kernel), _sizes(output), int(batch), _options(kind, options)
+    )
+    if len(case.kernel) != len(case.output):
+        raise ValueError(f"kernel and output must be of one rank, got {kernel} and {output}")
+    return case
+
+
+def _options(kind: str, words: list[str]) -> dict[str, float]:
+    there_are = (*ANY, "density") if kind == "graph" else ANY if kind == "depthwise" else (*ANY, "groups")
+    found: dict[str, float] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in there_are:
+            raise ValueError(f"{kind} has no option {name!r}; it has {', '.join(there_are)}")
+        found[name] = float(Fraction(value))
+    if kind == "graph" and "density" not in found:
+        raise ValueError(f"graph needs density=D, the part of the edges; its options are {', '.join(there_are)}")
     return found
 
 
