@@ -15,8 +15,9 @@ import torch
 
 import convarium as cv
 from convarium._engines import ENGINES
-from convarium._planner.choice import choose, seconds
+from convarium._planner.choice import choose
 from convarium._planner.profile import machine
+from convarium._planner.reckon import seconds
 from convarium._spec.problem import MAPS, Problem
 
 from .measure import interleaved
