@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import convarium as cv
-from convarium._engines import ENGINES, Engine, definition, matmul
+from convarium._engines import ENGINES, Engine, aten, definition, matmul
 from convarium._spec.problem import MAPS, Problem, result_shape
 from family import Case, random_case, seeds
 
@@ -80,6 +80,20 @@ def test_matmul_agrees_however_small_its_pieces(monkeypatch, workspace):
         case = random_case(seed, torch.float64, least_batch=1)
         check("matmul", case)
     matmul._pieces.cache_clear()
+
+
+@pytest.mark.parametrize("workspace", [1, 300])
+def test_aten_agrees_however_small_its_parts(monkeypatch, workspace):
+    monkeypatch.setattr(aten, "WORKSPACE", workspace)
+    aten._calls.cache_clear()
+    cut = 0
+    for seed in seeds(200, 1000):
+        case = random_case(seed, least_batch=1)
+        if can("aten", case.problem()):
+            check("aten", case)
+            cut += len(aten._calls(case.problem())) > math.prod(case.problem().tile)
+    assert cut > 20
+    aten._calls.cache_clear()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -141,44 +141,6 @@ def test_large_pages_are_asked_for_under_the_weight_of_a_layer():
     assert "hg" in flags
 
 
-WORKSPACE = """
-import torch, convarium as cv
-from convarium._engines import native
-graph, input_size, weight_size, dtype = {graph}, {input}, {weight}, torch.{dtype}
-problem = cv.plan2d(input_size, weight_size, channels=graph, dtype=dtype).problem
-pair = {{"forward": ("input", "weight"), "grad_input": ("output", "weight"), "grad_weight": ("input", "output")}}["{map}"]
-result = getattr(native, "{map}")(problem, *(torch.ones(getattr(problem, name + "_shape"), dtype=dtype) for name in pair))
-windows = torch.Size(problem.output_shape[2:]).numel() * 9 * input_size[0] * input_size[1] * result.itemsize
-held = cv.memory_stats()["peak"] - (result.nbytes if result.nbytes >= 2**20 else 0)  # smaller ones are torch's own
-print(held / 2**20, max(windows / 10 / 2**20, 32))
-"""
-
-
-@missing
-@pytest.mark.parametrize(
-    ("graph", "input", "weight", "dtype"),
-    [
-        pytest.param(None, (256, 64, 30, 30), (8, 28, 28, 64, 3, 3), "float32", id="many samples"),
-        pytest.param(None, (1, 4, 1026, 1026), (4, 4, 3, 3), "float32", id="a large picture"),
-        pytest.param(None, (1, 4, 1024, 1024), (4, 2, 2, 4, 3, 3), "float64", id="tiled"),
-        pytest.param("cv.ChannelGraph.interlaced(8, 8, 4)", (3, 8, 770, 770), (16, 3, 3), "float32", id="a graph"),
-        pytest.param(None, (64, 64, 30, 30), (8, 28, 28, 64, 3, 3), "bfloat16", id="halves"),
-        pytest.param(None, (1, 2048, 7, 7), (2048, 2048, 1, 1), "float32", id="edges"),
-        pytest.param(None, (1, 1024, 16, 16), (1024, 1024, 3, 3), "float32", id="weights"),
-        pytest.param(None, (1, 1024, 16, 16), (1024, 1024, 3, 3), "bfloat16", id="widened weights"),
-        pytest.param(None, (1, 16, 1026, 1026), (16, 1024, 1, 16, 3, 3), "float32", id="phases"),
-    ],
-)
-@pytest.mark.parametrize("map", MAPS)
-def test_what_is_held_besides_operands_and_results_is_bounded(map, graph, input, weight, dtype):
-    """By a tenth of the windows, or 32 MiB."""
-    script = WORKSPACE.format(map=map, graph=graph, input=input, weight=weight, dtype=dtype)
-    done = python(script, CONVARIUM_MEMORY_LIMIT="1")  # nothing is kept
-    assert done.returncode == 0, done.stderr
-    held, allowed = (float(number) for number in done.stdout.split())
-    assert 0.1 < held <= allowed
-
-
 SLABS = [  # what is turned is more than a last cache, so they are cut in slabs, each along another direction
     ((32, 16, 20, 90), (16, 20, 90, 16, 3, 3), {"padding": 1}),
     ((32, 16, 90, 20), (16, 90, 20, 16, 3, 3), {"padding": (1, 2), "dilation": (1, 2)}),

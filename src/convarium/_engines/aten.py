@@ -1,7 +1,8 @@
 """PyTorch's own convolution, where few kernels are shared by many positions.
 
-Shared weights are one call of it. A small tile is one call for each of its kernels, which takes every ``tile``-th position:
-the stride times the tile. Channels may be dense, grouped, or any graph that a permutation of channels makes groups of.
+Shared weights are one call of it. A small tile is a call for each of its kernels, which takes every ``tile``-th position: the
+stride times the tile. Such calls copy what they read and write, so they take a part of the batch, or of the positions, each.
+Channels may be dense, grouped, or any graph that a permutation of channels makes groups of.
 Complex numbers are four real calls (the maps are bilinear).
 
 NaN and infinity in an input reach their receptive field and nothing else. In a weight or a gradient they may also be
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +27,9 @@ from ._groups import Groups, groups_of, take
 
 SUMMARY = "torch's own convolution; a small tile as one strided call for each of its kernels"
 MOST_KERNELS = 16  # calls that a tile may be split into
+WORKSPACE = (
+    4 * 2**20
+)  # bytes that a call of a tile reads and writes; with what torch copies on the way, up to five times that
 LARGEST = 2**31 - 1  # elements of a tensor: past this, torch's convolutions have returned wrong numbers in silence
 
 
@@ -82,7 +86,9 @@ def work(map: Map, problem: Problem) -> Work:
         relaid = 2 * problem.bytes  # into blocks of channels, and back
         return Work(problem.flops, efficiency, relaid + 2 * permuted + fresh, permuted)
     strided = (0.4 if map == "forward" else 0.15) * (0.3 if problem.ndim == 3 else 1)
-    return Work(problem.flops, strided * efficiency, 3 * problem.bytes + fresh, problem.bytes, 4 * kernels)
+    return Work(
+        problem.flops, strided * efficiency, 3 * problem.bytes + fresh, min(problem.bytes, 5 * WORKSPACE), 4 * kernels
+    )
 
 
 def _efficiency(map: Map, problem: Problem) -> float:
@@ -151,7 +157,7 @@ def _grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor
     gradient, kernels = take(grad_output, 1, channels.outputs), _kernels(problem, channels, weight)
 
     def transpose(call: _Call) -> Tensor:
-        shape = (problem.batch, problem.wiring.in_channels, *call.region_size)
+        shape = (call.samples, problem.wiring.in_channels, *call.region_size)
         part, _, _ = torch.ops.aten.convolution_backward(
             gradient[call.positions], gradient.new_empty(1).expand(shape), kernels[call.kernel], None,
             call.stride, call.padding, call.dilation, False, [0] * problem.ndim, channels.count, [True, False, False],
@@ -170,16 +176,23 @@ def _grad_input(problem: Problem, grad_output: Tensor, weight: Tensor) -> Tensor
 def _grad_weight(problem: Problem, input: Tensor, grad_output: Tensor) -> Tensor:
     channels = _groups_of(problem)
     source, gradient = take(input, 1, channels.inputs), take(grad_output, 1, channels.outputs)
-    parents = channels.parents
-    result = input.new_empty(problem.wiring.out_channels, *problem.tile, parents, *problem.kernel_size)
-    for call in _calls(problem):
-        region = call.region(source)
+    parents, calls = channels.parents, _calls(problem)
+    cut = len(calls) > math.prod(problem.tile)
+    dtype = torch.float32 if cut and problem.dtype.itemsize == 2 else input.dtype  # sums of parts are rounded once
+    shape = (problem.wiring.out_channels, *problem.tile, parents, *problem.kernel_size)
+    result = (source.new_zeros if cut else source.new_empty)(shape, dtype=dtype)
+    for call in calls:
+        region = call.region(source).to(dtype)
         shape = (problem.wiring.out_channels, parents, *problem.kernel_size)
         _, part, _ = torch.ops.aten.convolution_backward(
-            gradient[call.positions], region, region.new_empty(1).expand(shape), None,
+            gradient[call.positions].to(dtype), region, region.new_empty(1).expand(shape), None,
             call.stride, call.padding, call.dilation, False, [0] * problem.ndim, channels.count, [False, True, False],
         )  # fmt: skip
-        result[call.kernel] = part
+        if cut:
+            result[call.kernel] += part
+        else:
+            result[call.kernel] = part
+    result = result.to(input.dtype)
     if problem.flip:
         result = result.flip(tuple(range(2 + problem.ndim, 2 + 2 * problem.ndim)))
     return channels.weight(result, problem.wiring.by_edge, problem.ndim).contiguous()
@@ -207,7 +220,7 @@ def _kernels(problem: Problem, channels: Groups, weight: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call: every ``tile``-th position, which share a kernel, and the part of the input that they read."""
+    """One call: every ``tile``-th position of a part, which share a kernel, and the part of the input that they read."""
 
     positions: tuple[slice, ...]  # of the output
     kernel: tuple[slice | int, ...]  # which of the kernels
@@ -217,16 +230,17 @@ class _Call:
     begin: tuple[int, ...]  # the region of the input, which may hang over it on either side
     region_size: tuple[int, ...]
     input_size: tuple[int, ...]
+    whole: bool  # the region is the input
 
     @property
-    def whole(self) -> bool:
-        return self.region_size == self.input_size and not any(self.begin)
+    def samples(self) -> int:
+        return int(self.positions[0].stop - self.positions[0].start)
 
     def region(self, signal: Tensor) -> Tensor:
         if self.whole:
             return signal
         ours, theirs = self._overlap()
-        region = signal.new_zeros(*signal.shape[:2], *self.region_size)
+        region = signal.new_zeros(self.samples, signal.shape[1], *self.region_size)
         region[theirs] = signal[ours]
         return region
 
@@ -236,7 +250,7 @@ class _Call:
 
     def _overlap(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """Where input and region overlap, as places of the input and of the region."""
-        ours, theirs = [slice(None)] * 2, [slice(None)] * 2
+        ours, theirs = [self.positions[0], slice(None)], [slice(None)] * 2
         for begin, length, size in zip(self.begin, self.region_size, self.input_size, strict=True):
             low = min(max(begin, 0), size)
             high = max(min(begin + length, size), low)
@@ -247,29 +261,64 @@ class _Call:
 
 @lru_cache(maxsize=512)
 def _calls(problem: Problem) -> tuple[_Call, ...]:
-    return tuple(_call(problem, phase) for phase in itertools.product(*map(range, problem.tile)))
-
-
-def _call(problem: Problem, phase: tuple[int, ...]) -> _Call:
-    padding, begin, region = [], [], []
-    for axis, tile, first in zip(problem.axes, problem.tile, phase, strict=True):
-        both_sides = output_size(axis.size, axis.kernel, axis.stride, axis.dilation, axis.padding, axis.padding)
-        if tile == 1 and both_sides == axis.output:
-            padding.append(axis.padding)
-            begin.append(0)
-            region.append(axis.size)
-        else:
-            rounds = len(range(first, axis.output, tile))
-            padding.append(0)
-            begin.append(first * axis.stride - axis.padding)
-            region.append((rounds - 1) * axis.stride * tile + axis.reach)
-    return _Call(
-        kernel=(slice(None), *phase),
-        positions=(slice(None), slice(None), *(slice(p, None, t) for p, t in zip(phase, problem.tile, strict=True))),
-        stride=tuple(axis.stride * tile for axis, tile in zip(problem.axes, problem.tile, strict=True)),
-        dilation=tuple(axis.dilation for axis in problem.axes),
-        padding=tuple(padding),
-        begin=tuple(begin),
-        region_size=tuple(region),
-        input_size=problem.input_size,
+    every = range(problem.batch)
+    if _is_one_call(problem):
+        return (_call(problem, every, tuple(range(axis.output) for axis in problem.axes)),)
+    phases = itertools.product(
+        *(
+            [range(first, axis.output, tile) for first in range(tile)]
+            for axis, tile in zip(problem.axes, problem.tile, strict=True)
+        )
     )
+    return tuple(_call(problem, *part) for places in phases for part in _fitting(problem, every, places))
+
+
+def _is_one_call(problem: Problem) -> bool:
+    """Of the input as it lies: one kernel, and with as much padding on both sides, which torch can do, an output as long."""
+    return math.prod(problem.tile) == 1 and all(
+        output_size(axis.size, axis.kernel, axis.stride, axis.dilation, axis.padding, axis.padding) == axis.output
+        for axis in problem.axes
+    )
+
+
+def _fitting(problem: Problem, samples: range, places: tuple[range, ...]) -> Iterator[tuple[range, tuple[range, ...]]]:
+    """Samples and places, halved until what a call reads and writes fits in the workspace; no side of places to less than two."""
+    wiring = problem.wiring
+    reads, writes = math.prod(_lengths(problem, places)), math.prod(map(len, places))
+    numbers = len(samples) * (wiring.in_channels * reads + wiring.out_channels * writes)
+    longest = max(range(problem.ndim), key=lambda d: len(places[d]))
+    if numbers * max(problem.dtype.itemsize, 4) <= WORKSPACE or (len(samples) == 1 and len(places[longest]) < 4):
+        yield samples, places
+    elif (middle := len(samples) // 2) > 0:
+        for half in (samples[:middle], samples[middle:]):
+            yield from _fitting(problem, half, places)
+    else:
+        middle = len(places[longest]) // 2
+        for part in (places[longest][:middle], places[longest][middle:]):
+            yield from _fitting(problem, samples, (*places[:longest], part, *places[longest + 1 :]))
+
+
+def _lengths(problem: Problem, places: tuple[range, ...]) -> list[int]:
+    """Of the region of the input that places read."""
+    return [(p[-1] - p[0]) * axis.stride + axis.reach for p, axis in zip(places, problem.axes, strict=True)]
+
+
+def _call(problem: Problem, samples: range, places: tuple[range, ...]) -> _Call:
+    whole, axes, n = _is_one_call(problem), problem.axes, problem.ndim
+    return _Call(
+        kernel=(slice(None), *(p[0] % tile for p, tile in zip(places, problem.tile, strict=True))),
+        positions=(_slice(samples), slice(None), *map(_slice, places)),
+        stride=tuple(axis.stride * tile for axis, tile in zip(axes, problem.tile, strict=True)),
+        dilation=tuple(axis.dilation for axis in axes),
+        padding=tuple(axis.padding for axis in axes) if whole else (0,) * n,
+        begin=(0,) * n
+        if whole
+        else tuple(p[0] * axis.stride - axis.padding for p, axis in zip(places, axes, strict=True)),
+        region_size=problem.input_size if whole else tuple(_lengths(problem, places)),
+        input_size=problem.input_size,
+        whole=whole,
+    )
+
+
+def _slice(places: range) -> slice:
+    return slice(places.start, places.stop, places.step)
