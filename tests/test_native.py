@@ -69,6 +69,31 @@ print(ran)
     assert done.stdout.strip() == str(count), done.stderr
 
 
+IDENTITIES = """
+import test_identities as identities
+from convarium._native import library
+assert library.load().cv_isa().decode() == {isa!r}
+plain = identities.Problem.arguments
+identities.Problem.arguments = property(lambda problem: plain.fget(problem) | {{"engine": "native"}})
+for seed in range({count}):
+    identities.test_transposed_convolution_is_the_adjoint(seed)
+    identities.test_each_map_is_linear_in_each_operand(seed)
+    identities.test_shared_convolution_goes_with_shifts(seed)
+    identities.test_tiled_convolution_goes_with_shifts_by_whole_tiles_alone(seed)
+    identities.test_weight_gradient_is_the_local_one_added_over_positions(seed)
+print("right")
+"""
+
+
+@missing
+@pytest.mark.parametrize(("isa", "available"), isas())
+def test_identities_hold_on_every_instruction_set(isa, available):
+    if not available:
+        pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
+    done = python(IDENTITIES.format(isa=isa, count=len(seeds(20, 200))), CONVARIUM_ISA=isa)
+    assert done.stdout.strip() == "right", done.stderr
+
+
 HALVES = """
 import torch, convarium as cv
 for dtype in (torch.bfloat16, torch.float16):
@@ -165,28 +190,51 @@ def test_large_problems_are_cut_in_slabs(input, weight, options):
         torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-4)
 
 
-@missing
-def test_offsets_past_32_bits():
-    """Tensors that span tens of gigabytes of addresses, of which little is ever touched."""
+FAR = 2**31 + 64
+
+
+@pytest.fixture
+def far():
+    """Lays a tensor in tens of gigabytes of addresses, far apart in one direction; little of them is ever touched."""
     mmap = pytest.importorskip("mmap")
-    far = 2**31 + 64
-    x, w = torch.randn(2, 3, 4, 4), torch.randn(3, 3, 3, 3, 2, 2)
-    try:
-        flags = (
-            mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
-        )  # named since Python 3.13
-        spaces = [mmap.mmap(-1, 4 * 4 * far, flags=flags) for _ in range(3)]
-    except (OSError, AttributeError, ValueError, OverflowError) as error:
-        pytest.skip(f"this system gives no such addresses: {error}")
-    flat = [torch.frombuffer(space, dtype=torch.float32) for space in spaces]
-    far_x = flat[0].as_strided((2, 3, 4, 4), (far, 16, 4, 1)).copy_(x)
-    far_w = flat[1].as_strided(w.shape, (far, 36, 12, 4, 2, 1)).copy_(w)
-    problem = cv.plan2d(x.shape, w.shape).problem
+    unreserved = getattr(mmap, "MAP_NORESERVE", 0x4000)  # named since Python 3.13
+
+    def place(tensor, direction):
+        try:
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | unreserved
+            space = mmap.mmap(-1, tensor.itemsize * (tensor.shape[direction] + 1) * FAR, flags=flags)
+        except (OSError, AttributeError, ValueError, OverflowError) as error:
+            pytest.skip(f"this system gives no such addresses: {error}")
+        strides = list(tensor.stride())
+        strides[direction] = FAR
+        return torch.frombuffer(space, dtype=tensor.dtype).as_strided(tensor.shape, strides).copy_(tensor)
+
+    return place
+
+
+@missing
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("direction", [pytest.param(0, id="samples"), pytest.param(1, id="channels")])
+@pytest.mark.parametrize(
+    ("way", "weight"),
+    [
+        pytest.param(native.GATHERED, (3, 3, 3, 3, 2, 2), id="gathered"),
+        pytest.param(native.NEIGHBOURS, (3, 3, 3, 3, 2, 2), id="neighbours"),
+        pytest.param(native.LINES, (3, 1, 1, 3, 2, 2), id="lines"),
+    ],
+)
+def test_offsets_past_32_bits(monkeypatch, far, way, weight, direction, dtype):
+    x, w = torch.randn(2, 3, 4, 4).to(dtype), torch.randn(weight).to(dtype)
+    problem = cv.plan2d(x.shape, w.shape, dtype=dtype).problem
+    monkeypatch.setattr(native, "WAY", way)
+    native._described.cache_clear()
+    assert all(native._way(map, problem) == way for map in MAPS)
     z = native.forward(problem, x, w)
-    far_z = flat[2].as_strided(z.shape, (9, far, 3, 1)).copy_(z)
+    far_x, far_w, far_z = far(x, direction), far(w, 0), far(z, direction)
     assert torch.equal(native.forward(problem, far_x, far_w), z)
     assert torch.equal(native.grad_input(problem, far_z, far_w), native.grad_input(problem, z, w))
     assert torch.equal(native.grad_weight(problem, far_x, far_z), native.grad_weight(problem, x, z))
+    native._described.cache_clear()
 
 
 @missing
