@@ -190,16 +190,57 @@ def test_plan_prints_what_the_library_says():
     assert repr(graph) in done.stdout
 
 
+def planned(capsys, *arguments):
+    assert run(["plan", *arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_plan_takes_a_transposed_convolution(capsys):
+    layer = cv.nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, groups=2)
+    words = "conv_transpose2d 2x4x5x5 4x3x3x3 --stride 2 --output-padding 1 --groups 2"
+    assert planned(capsys, *words.split()) == layer.plan((2, 4, 5, 5)).to_dict()
+
+
+def test_plan_takes_a_padding_mode(capsys):
+    expected = cv.plan1d((2, 4, 9), (4, 4, 3), padding=1, padding_mode="circular").to_dict()
+    assert planned(capsys, "conv1d", "2x4x9", "4x4x3", "--padding", "1", "--padding-mode", "circular") == expected
+
+
+def test_plan_takes_any_graph_in_words_or_from_a_file(capsys, tmp_path):
+    graph = cv.ChannelGraph.banded(6, 6, 3)
+    file = tmp_path / "a graph.json"
+    graph.save(file)
+    expected = cv.plan1d((2, 6, 9), (graph.n_edges, 3), channels=graph).to_dict()
+    for words in ("banded 6 6 3", f"load '{file}'", f"'{file}'", "banded 6 6 3 --with depthwise 6"):
+        assert planned(capsys, "conv1d", "2x6x9", f"{graph.n_edges}x3", "--graph", words) == expected
+
+
+def test_a_plan_says_its_arithmetic_intensity():
+    plan = cv.plan2d((1, 1, 3, 3), (1, 1, 3, 3))
+    assert plan.to_dict()["intensity"] == plan.intensity == 18 / (19 * 4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--threads", "0"), "--threads: from 1 to "),
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--threads", "100000"), "--threads: from 1 to "),
+        (("conv2d", "1x4x4x4", "3x3x3", "--interlaced", "-4"), "--interlaced: at least 1, got -4"),
+        (("conv2d", "1x4x4x4", "3x3x3", "--graph", "knitted 4 4"), "--graph: 'knitted' is no kind of graph"),
+        (("conv2d", "1x4x4x4", "3x3x3", "--graph", "nowhere.json"), "nowhere.json: no such file"),
+        (("conv2d", "1x4x4x4", "8x3x3", "--graph", "dense 4 2", "--interlaced", "2"), "--interlaced: --graph says"),
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--output-padding", "1"), "--output-padding: conv2d has none"),
+        (("conv_transpose1d", "1x1x4", "1x1x3", "--padding-mode", "reflect"), "--padding-mode: conv_transpose1d pads"),
+        (("conv_transpose1d", "1x1x4", "1x1x3", "--padding", "same"), "padding='same' is for convolutions"),
+        (("conv1d", "1x1x4", "1x1x3", "--padding-mode", "some"), "padding_mode"),
+        (("conv_transpose1d", "1x1x4", "1x1x3", "--dtype", "int64"), "dtype"),
         (("conv4d", "1", "1"), "none of conv1d"),
         (("conv2d", "1,4", "1"), "INPUT: whole numbers with x between"),
         (("conv2d", "1x1x4x4", "1x1x5x5"), "larger than the padded input"),
         (("conv2d", "1x1x4x4", "1x1x3x3", "--padding", "some"), "padding"),
         (("conv2d", "1x1x4x4", "1x1x3x3", "--engine", "steam"), "engine"),
         (("conv2d", "1x1x4x4", "1x1x3x3", "--dtype", "decimal"), "--dtype"),
-        (("conv2d", "1x1x4x4", "1x1x3x3", "--dtype", "nn"), "dtype"),
+        (("conv2d", "1x1x4x4", "1x1x3x3", "--dtype", "nn"), "--dtype: no numbers of torch are called 'nn'"),
         (("conv2d", "1x4x4x4", "3x3x3", "--interlaced", "3"), "3"),
     ],
 )

@@ -39,21 +39,13 @@ def graph(
     as_json: options.AsJson = False,
 ) -> None:  # fmt: skip
     """Print a channel graph, or several after each other: who reads whom, what reaches the outputs, what is missing."""
-    import convarium as cv
-
     from .._files import atomic
     from .._files.failures import InputError, why
 
-    parts: list[list[str]] = [[]]
-    for word in words:
-        if word == "--with":
-            parts.append([])
-        else:
-            parts[-1].append(word)
     if draw is not None and draw.suffix not in _FORMATS:
         raise InputError(f"--draw: {draw} must end in {', '.join(_FORMATS)}")
     try:
-        stack = cv.ChannelStack(*(_graph(part) for part in parts))
+        stack = read(words)
         shown = stack if len(stack) > 1 else stack[0]
         text = shown.diagram(output)
         if draw is not None:
@@ -67,6 +59,19 @@ def graph(
     except (TypeError, ValueError) as error:
         raise error if isinstance(error, InputError) else InputError(str(error)) from None
     print(json.dumps(_data(stack, output), indent=2) if as_json else text)
+
+
+def read(words: list[str]) -> Any:
+    """The stack of graphs that words say, ``--with`` between one graph and the next."""
+    import convarium as cv
+
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == "--with":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return cv.ChannelStack(*(_graph(part) for part in parts))
 
 
 def _graph(words: list[str]) -> Any:

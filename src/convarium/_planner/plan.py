@@ -50,6 +50,11 @@ class Plan:
         )
 
     @property
+    def intensity(self) -> float:
+        """FLOP for each byte of the three tensors."""
+        return self.problem.flops / self.problem.bytes
+
+    @property
     def _by_map(self) -> dict[Map, Choice]:
         by_map = {(_TURNED[choice.map] if self.transposed else choice.map): choice for choice in self.choices}
         return {map: by_map[map] for map in MAPS}
@@ -69,6 +74,7 @@ class Plan:
             "channels": dataclasses.asdict(blocks_of(problem.wiring)),
             "flops": problem.flops,
             "bytes": problem.bytes,
+            "intensity": self.intensity,
             "parameters": problem.parameters,
             "floor_seconds": self.floor,
             "maps": {
@@ -98,7 +104,7 @@ class Plan:
             f"  output       {_shape(last)}",
             *([] if problem.wiring.graph.is_full else [f"  channels     {blocks_of(problem.wiring)}"]),
             f"  each map     {_count(problem.flops)}FLOP, {_count(problem.bytes)}B at least, "
-            f"{problem.flops / problem.bytes:.3g} FLOP/B, {_count(problem.parameters).strip()} parameters",
+            f"{self.intensity:.3g} FLOP/B, {_count(problem.parameters).strip()} parameters",
             f"  floor        {_count(self.floor)}s, {limit}",
             f"  limits       {_count(speed)}FLOP/s, {_count(self.machine.memory)}B/s ({self.machine.origin})",
             "",
