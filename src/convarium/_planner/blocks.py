@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from .._engines._groups import groups_of
 from .._spec.wiring import Wiring
@@ -28,6 +30,12 @@ class Blocks:
     groups: bool  # no two share an input, all are alike and take all channels
     permuted: bool  # groups once channels are put in another order
     empty: int  # outputs that read nothing
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
 
     def __str__(self) -> str:
         if not self.count:

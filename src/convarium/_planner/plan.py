@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +70,7 @@ class Plan:
             "input": list(first),
             "weight": list(self._weight),
             "output": list(last),
-            "channels": dataclasses.asdict(blocks_of(problem.wiring)),
+            "channels": blocks_of(problem.wiring).to_dict(),
             "flops": problem.flops,
             "bytes": problem.bytes,
             "intensity": self.intensity,
