@@ -378,7 +378,9 @@ def test_overwriting_leaves_nothing_of_the_run_before(copy, quick, whole):
     (copy / "notes.txt").touch()
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunFolder, "_begin", lambda run: seen.extend(path.name for path in run.path.iterdir()) or 1 / 0)
+        patch.setattr(
+            RunFolder, "_begin", lambda run, _: seen.extend(path.name for path in run.path.iterdir()) or 1 / 0
+        )
         assert command([*TINY, "--overwrite", "--out", str(copy)]) == 1
     assert sorted(name for name in seen if name != ".lock") == ["config.json", "data.json", "notes.txt", "run.json"]
     assert command(["train", "--resume", str(copy)]) == 0  # killed there, it is a run that was begun
