@@ -66,9 +66,8 @@ def test_its_trainings_run(tmp_path):
     for command in commands:
         ran(f"{command} {TINY}", tmp_path)
     assert {path.name for path in (tmp_path / "runs").iterdir()} >= {"mine", "ours", "safe"}
-    for name in ("mine", "ours"):
-        (tmp_path / "runs" / name / "complete.json").unlink()
-        ran(f"torchrun --nproc-per-node 2 -m convarium train --resume runs/{name} --log-to tensorboard", tmp_path)
+    (tmp_path / "runs/ours/complete.json").unlink()
+    ran("torchrun --nproc-per-node 2 -m convarium train --resume runs/ours --log-to tensorboard", tmp_path)
     assert "`--log-to tensorboard`" in GUIDE
 
 
