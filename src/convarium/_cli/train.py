@@ -302,7 +302,6 @@ def _begin(config: Config, out: Path | None, overwrite: bool, ours: Alone, seen:
     from .._train.resume import Standing
     from .._train.run_folder import RunFolder, check_free
 
-    ours.hold(None)
     path = ours.said(lambda: out or _free(config.job))
     ours.said(lambda: check_free(path, overwrite))
     check_device(config.device)
@@ -343,7 +342,7 @@ def _resume(path: Path, given: dict[str, Any], ours: Alone, seen: Seen) -> None:
         return folder, folder.complete, folder.parallel
 
     folder, complete, parallel = ours.said(opened)  # the others may be on a host that has no such file
-    ours.hold(parallel)
+    ours.go_on_as(parallel)
     for name, value in given.items():
         own = getattr(folder.config, name)
         if value not in (None, own) and name not in ("checkpoint_every", "keep"):

@@ -36,8 +36,8 @@ class Alone:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
-    def hold(self, before: str | None) -> None:
-        """Settle what each process holds: what was asked for, or what it was ``before`` in the run that they go on with."""
+    def go_on_as(self, before: str | None) -> None:
+        """Hold what processes held in the run that these go on with, unless another way was asked for."""
 
     def share(self, items: Tensor) -> Tensor:
         """This process's part of a batch, perhaps nothing."""
@@ -85,10 +85,10 @@ class Together(Alone):
 
     def __init__(self, asked: str | None) -> None:
         self.rank, self.size, self._asked = dist.get_rank(), dist.get_world_size(), asked
+        self.parallel = asked or PARALLEL[0]
 
-    def hold(self, before: str | None) -> None:
-        self.parallel = self._asked or before or PARALLEL[0]
-        self.behind = dist.new_group(backend="gloo") if self.parallel == "fsdp" else None
+    def go_on_as(self, before: str | None) -> None:
+        self.parallel = self._asked or before or self.parallel
 
     def share(self, items: Tensor) -> Tensor:
         return items[self.rank :: self.size]
@@ -134,6 +134,7 @@ class Together(Alone):
                 module.forward = partial(self._normalise, module)  # type: ignore[method-assign]
         if self.parallel == "ddp":
             return nn.parallel.DistributedDataParallel(network)
+        self.behind = self.behind or dist.new_group(backend="gloo")
         device = next(network.parameters()).device.type
         fully_shard(network, mesh=init_device_mesh(device, (self.size,)))
         return network
