@@ -65,9 +65,8 @@ class Saver:
 
     def _begin(self, position: Callable[[], Position]) -> None:
         here = position()
-        if self._team.leads or self._team.behind is not None:
-            self._settle()
-            self._writing = self._pool.submit(self._write, here)
+        self._settle()  # the first process is through with the one before, another may not be
+        self._writing = self._pool.submit(self._write, here)
         self._since = 0
 
     def _settle(self) -> None:

@@ -31,10 +31,10 @@ def write(folder: Path, tensors: Mapping[str, Tensor], group: dist.ProcessGroup)
         OSError: the system does not let one of them.
         InputError: another process sees another folder.
     """
-    dist.broadcast_object_list([folder], group=group, group_src=0)
-    _save(folder, tensors, group)
     from torch.distributed.checkpoint.filesystem import FileSystemReader
 
+    dist.broadcast_object_list([folder], group=group, group_src=0)
+    _save(folder, tensors, group)
     parts = FileSystemReader(folder).read_metadata().storage_data.values()
     files = [folder / INDEX, *(folder / name for name in sorted({part.relative_path for part in parts}))]
     for file in files:
@@ -89,6 +89,6 @@ def _save(folder: Path, tensors: Mapping[str, Tensor], group: dist.ProcessGroup)
 
     try:
         save(dict(tensors), storage_writer=FileSystemWriter(folder), process_group=group)
-    except CheckpointException as failed:
-        for error, _ in failed.failures.values():
-            raise error from None
+    except CheckpointException as failed:  # of one process or several
+        error, _ = next(iter(failed.failures.values()))
+        raise error from None
