@@ -26,9 +26,16 @@ HERE = Path(__file__).parent
 CORE = library.load()
 missing = pytest.mark.skipif(isinstance(CORE, library.MissingCore), reason=f"there is no C++ core: {CORE}")
 LARGE = (64, 32, 32, 4, 3, 3)  # of a megabyte and more: its memory comes from the pool
-
-
 ISAS = [] if isinstance(CORE, library.MissingCore) else library.isas(CORE)
+
+
+def on_each(test):
+    """The test on each instruction set that was compiled, or why not."""
+    lacks = "is compiled and not run: this machine has not got it"
+    marked = [
+        pytest.param(isa, marks=pytest.mark.skipif(not available, reason=f"{isa} {lacks}")) for isa, available in ISAS
+    ]
+    return missing(pytest.mark.parametrize("isa", marked)(test))
 
 
 def python(program, **environment):
@@ -42,11 +49,8 @@ def python(program, **environment):
     )
 
 
-@missing
-@pytest.mark.parametrize(("isa", "available"), ISAS)
-def test_every_instruction_set_agrees_with_the_definition(isa, available):
-    if not available:
-        pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
+@on_each
+def test_every_instruction_set_agrees_with_the_definition(isa):
     count = len(seeds(100, 1000))
     done = python(
         f"""
@@ -85,11 +89,8 @@ print("right")
 """
 
 
-@missing
-@pytest.mark.parametrize(("isa", "available"), ISAS)
-def test_identities_hold_on_every_instruction_set(isa, available):
-    if not available:
-        pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
+@on_each
+def test_identities_hold_on_every_instruction_set(isa):
     done = python(IDENTITIES.format(isa=isa, count=len(seeds(20, 200))), CONVARIUM_ISA=isa)
     assert done.stdout.strip() == "right", done.stderr
 
@@ -108,11 +109,8 @@ print("right")
 """
 
 
-@missing
-@pytest.mark.parametrize(("isa", "available"), ISAS)
-def test_all_halves_are_read_and_rounded_as_torch_does(isa, available):
-    if not available:
-        pytest.skip(f"{isa} is compiled and not run: this machine has not got it")
+@on_each
+def test_all_halves_are_read_and_rounded_as_torch_does(isa):
     done = python(HALVES, CONVARIUM_ISA=isa)
     assert done.stdout.strip() == "right", done.stderr
 
