@@ -39,12 +39,16 @@ def check_most(call: str, name: str, value: object, most: int) -> int:
 def check_groups(call: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
     counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
     found = {name: check_count(call, name, value) for name, value in counts.items()}
-    inputs, outputs, blocks = found.values()
-    for name, value in found.items():
-        if value % blocks:
-            fits = few(divisors(math.gcd(inputs, outputs)))
+    check_divides(call, **found)
+    return found["in_channels"], found["out_channels"], found["groups"]
+
+
+def check_divides(call: str, in_channels: int, out_channels: int, groups: int) -> None:
+    """Of counts that were checked."""
+    for name, value in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if value % groups:
+            fits = few(divisors(math.gcd(in_channels, out_channels)))
             raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {fits} would divide both")
-    return inputs, outputs, blocks
 
 
 def divisors(number: int) -> list[int]:

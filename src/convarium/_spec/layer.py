@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from .arguments import directions, padding_mode_name, pairs, whole
-from .channel_arguments import divisors, few
+from .channel_arguments import check_divides
 from .channels import ChannelGraph
 from .shown import shown
 
@@ -37,10 +36,7 @@ def layer_channels(
         return (*expected, 1)
     counts = {"groups": groups, "in_channels": in_channels, "out_channels": out_channels}
     found = {name: whole(call, name, value, 1) for name, value in counts.items()}
-    for name, value in found.items():
-        if value % found["groups"]:
-            fits = few(divisors(math.gcd(found["in_channels"], found["out_channels"])))
-            raise ValueError(f"{call}: groups={groups} does not divide {name}={value}; {fits} would divide both")
+    check_divides(call, **found)
     return found["in_channels"], found["out_channels"], found["groups"]
 
 
