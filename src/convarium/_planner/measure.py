@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from .profile import DTYPES
+from .profile import DTYPES, in_words
 
 _MIB = 2**20
 _ROUNDS = 4
@@ -25,7 +25,7 @@ def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[st
         for number in range(_ROUNDS):
             for count in sorted({1, threads}):
                 torch.set_num_threads(count)
-                say(f"{count} thread{'s' if count > 1 else ''}, round {number + 1} of {_ROUNDS}")
+                say(f"{in_words(count)}, round {number + 1} of {_ROUNDS}")
                 round = {"memory": _copying(), "call": _calling()} | {name: _product(name) for name in DTYPES}
                 best = found.setdefault(count, round)
                 found[count] = {name: (min if name == "call" else max)(best[name], round[name]) for name in round}

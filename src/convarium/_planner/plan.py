@@ -147,7 +147,7 @@ class Plan:
 
     def _others(self, choice: Choice) -> dict[str, str]:
         long = {name: unasked(name, choice, self.problem, self.machine) for name, _ in choice.others}
-        return {name: f"{why}; {took}" if (took := long[name]) else why for name, why in choice.others}
+        return {name: "; ".join(filter(None, (why, long[name]))) for name, why in choice.others}
 
 
 def _together(by_map: dict[Map, str]) -> list[str]:

@@ -133,14 +133,15 @@ def disturbed(settings: dict[int, dict[str, float]]) -> str | None:
     counts = sorted(settings)
     for count in counts:
         if settings[count]["call"] > _LONGEST:
-            return f"a call that takes {settings[count]['call'] * 1e6:.0f} \u00b5s with {_threads(count)}"
+            return f"a call that takes {settings[count]['call'] * 1e6:.0f} \u00b5s with {in_words(count)}"
     for fewer, more in pairwise(counts):
         for name in ("memory", "float32", "float64"):
             ratio = settings[more][name] / settings[fewer][name]
             if ratio < _LEAST:
-                return f"{name} that {_threads(more)} do {ratio:.2f} times as fast as {_threads(fewer)}"
+                return f"{name} that {in_words(more)} do {ratio:.2f} times as fast as {in_words(fewer)}"
     return None
 
 
-def _threads(count: int) -> str:
+def in_words(count: int) -> str:
+    """So many threads."""
     return f"{count} thread{'s' if count > 1 else ''}"
