@@ -27,9 +27,7 @@ from ._groups import Groups, groups_of, take
 
 SUMMARY = "torch's own convolution; a small tile as one strided call for each of its kernels"
 MOST_KERNELS = 16  # calls that a tile may be split into
-WORKSPACE = (
-    4 * 2**20
-)  # bytes that a call of a tile reads and writes; with what torch copies on the way, up to five times that
+WORKSPACE = 4 * 2**20  # bytes that a call of a tile reads and writes; torch's copies come to four times that at most
 LARGEST = 2**31 - 1  # elements of a tensor: past this, torch's convolutions have returned wrong numbers in silence
 
 
@@ -311,9 +309,7 @@ def _call(problem: Problem, samples: range, places: tuple[range, ...]) -> _Call:
         stride=tuple(axis.stride * tile for axis, tile in zip(axes, problem.tile, strict=True)),
         dilation=tuple(axis.dilation for axis in axes),
         padding=tuple(axis.padding for axis in axes) if whole else (0,) * n,
-        begin=(0,) * n
-        if whole
-        else tuple(p[0] * axis.stride - axis.padding for p, axis in zip(places, axes, strict=True)),
+        begin=(0,) * n if whole else tuple(p[0] * a.stride - a.padding for p, a in zip(places, axes, strict=True)),
         region_size=problem.input_size if whole else tuple(_lengths(problem, places)),
         input_size=problem.input_size,
         whole=whole,

@@ -35,9 +35,8 @@ def layer_kernels(layer: Any) -> Tensor:
     weight: Tensor = layer.weight.detach()
     if isinstance(getattr(layer, "channels", None), ChannelGraph):
         return weight
-    return weight.movedim(1 + len(getattr(layer, "tile", None) or ()), 1).flatten(
-        0, 1
-    )  # an output's edges lie side by side
+    by_edge = weight.movedim(1 + len(getattr(layer, "tile", None) or ()), 1)
+    return by_edge.flatten(0, 1)  # an output's edges lie side by side
 
 
 def worth_keeping(call: str, weight: Any, keep: float) -> Mask:
