@@ -15,7 +15,7 @@ from convarium._cli import run
 from convarium._planner import choice, measure, profile
 from convarium._planner.machine import DEFAULTS, Machine
 
-MEASURED = {"memory": 4e10, "call": 1e-5, "float32": 2e11} | dict.fromkeys(
+MEASURED = {"memory": 4e10, "cache": 2e11, "near": 2e7, "call": 1e-5, "float32": 2e11} | dict.fromkeys(
     ("float64", "complex64", "complex128", "bfloat16", "float16"), 1e11
 )
 
@@ -33,7 +33,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv(profile.VARIABLE, raising=False)
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    caches = (profile._read, profile.machine_with, choice._choose, choice._only_engine)
+    caches = (profile._read, profile.machine_with, choice._asked, choice._planned, choice._only_engine)
     for cache in caches:
         cache.cache_clear()
     yield profile.default_path()
@@ -55,6 +55,7 @@ def test_a_profile_is_what_plans_reckon_with(home):
     write(home, {1: MEASURED | {"float32": 1.2e11}, 2: MEASURED})
     two = profile.machine_with(2)
     assert (two.speed(torch.float32), two.speed(torch.float64), two.memory, two.call) == (2e11, 1e11, 4e10, 1e-5)
+    assert (two.cache, two.near) == (1e11, 1e7)  # of each
     assert profile.machine_with(1).speed(torch.float32) == 1.2e11
     assert profile.machine_with(8).speed(torch.float32) == 8e11  # as many times what two do
     assert two.origin == str(home)
@@ -77,7 +78,9 @@ def test_a_user_without_a_home_plans_by_the_defaults(home, monkeypatch):
 
 
 def written(**changes):
-    return json.dumps({"format": 1, "cpu": profile.cpu(), "torch": "", "threads": {"1": MEASURED}} | changes)
+    return json.dumps(
+        {"format": profile.FORMAT, "cpu": profile.cpu(), "torch": "", "threads": {"1": MEASURED}} | changes
+    )
 
 
 def with_one(**changes):
@@ -91,7 +94,7 @@ BROKEN = {  # and what is said
     "another machine": (written(cpu="an abacus"), "of another machine, 'an abacus'"),
     "a list": ("[]", "not a profile"),
     "an unknown key": (written(more=1), "not a profile"),
-    "another format": (written(format=2), "of format 2"),
+    "another format": (written(format=1), "of format 1, not 2"),
     "no measurements": (written(threads={}), "without measurements"),
     "no threads": (written(threads={"0": MEASURED}), "not measurements of threads: '0'"),
     "a missing number": (written(threads={"1": {"memory": 1}}), "not measurements of threads: '1'"),
@@ -175,10 +178,20 @@ def test_calibrate_looks_where_it_is_to_write_before_it_measures(tmp_path, monke
 def test_the_best_round_counts(monkeypatch):
     calls, copies = iter([3e-5, 2e-5, 4e-5, 5e-5]), iter([1e10, 3e10, 2e10, 1e10])
     monkeypatch.setattr(measure, "_calling", lambda: next(calls))
-    monkeypatch.setattr(measure, "_copying", lambda: next(copies))
+    monkeypatch.setattr(
+        measure, "_copying", lambda size: next(copies) if size == 2**28 else 5e10 if size > 2**23 else 9e10
+    )
     monkeypatch.setattr(measure, "_product", lambda name: 1e11)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert measure.measure() == {1: {"call": 2e-5, "memory": 3e10} | dict.fromkeys(profile.DTYPES, 1e11)}
+    expected = {"memory": 3e10, "cache": 9e10, "near": 2**23, "call": 2e-5}
+    assert measure.measure() == {1: expected | dict.fromkeys(profile.DTYPES, 1e11)}
+
+
+def test_bytes_that_stay_in_the_caches_cost_less():
+    two = Machine(2, memory=1e10, cache=5e10, near=1e6)
+    assert two.moving(1e6) == pytest.approx(1e-5)
+    assert two.moving(2e6) == pytest.approx(2e-5)
+    assert two.moving(3e6) == pytest.approx(2e-5 + 1e-4)
 
 
 def test_plan_prints_what_the_library_says():

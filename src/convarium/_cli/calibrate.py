@@ -47,6 +47,7 @@ def calibrate(
     for threads, of in settings.items():
         print(f"  {threads} thread{'s' if threads > 1 else ''}")
         print(f"    memory      {of['memory'] / 1e9:8.1f} GB/s, read and written")
+        print(f"    cache       {of['cache'] / 1e9:8.1f} GB/s, of {of['near'] / 2**20:.3g} MiB")
         print(f"    call        {of['call'] * 1e6:8.1f} \u00b5s")
         for name in profile.DTYPES:
             print(f"    {name:11} {of[name] / 1e9:8.1f} GFLOP/s, matrix product")

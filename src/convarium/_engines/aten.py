@@ -82,7 +82,8 @@ def work(map: Map, problem: Problem) -> Work:
     permuted = sum(math.prod(shape) for shape in copied) * problem.dtype.itemsize
     if kernels == 1:
         relaid = 2 * problem.bytes  # into blocks of channels, and back
-        return Work(problem.flops, efficiency, relaid + 2 * permuted + fresh, permuted)
+        calls = 1 if map == "forward" else 3
+        return Work(problem.flops, efficiency, relaid + 2 * permuted + fresh, permuted, calls)
     strided = (0.4 if map == "forward" else 0.15) * (0.3 if problem.ndim == 3 else 1)
     return Work(
         problem.flops, strided * efficiency, 3 * problem.bytes + fresh, min(problem.bytes, 5 * WORKSPACE), 4 * kernels
@@ -108,7 +109,7 @@ def _efficiency(map: Map, problem: Problem) -> float:
             return narrow / 50
         permuted = narrow >= 8 and (channels.inputs is not None or channels.outputs is not None)
         return min(narrow / (20 if narrow >= 4 else 40), 1.0) * (0.45 if permuted else 1)
-    slow = 0.25 if problem.ndim == 1 and outputs < 16 else 1.0
+    slow = (0.25 if problem.ndim == 1 and outputs < 16 else 1.0) * (0.5 if narrow < 32 else 1.0)
     if map == "grad_input":
         slow *= (0.15 if problem.ndim == 3 and strided else 1.0) * (0.3 if inputs < 8 else 1.0)
         return slow * min(narrow / 16, 1.0)

@@ -58,8 +58,8 @@ def work(map: Map, problem: Problem) -> Work:
     kernels = problem.parameters * problem.dtype.itemsize
     depth = taps * problem.wiring.n_edges / problem.wiring.out_channels
     width = problem.wiring.n_edges / max(sum(blocks.inputs.size for blocks in classes), 1)
-    efficiency = (0.2 if map == "grad_input" else 0.35) * depth / (depth + 16) * width / (width + 16)
-    moved = problem.bytes + 8 * windows + (6 if map == "grad_weight" else 2) * kernels
+    efficiency = (0.1 if map == "grad_input" else 0.18) * depth / (depth + 16) * width / (width + 16)
+    moved = problem.bytes + 12 * windows + (9 if map == "grad_weight" else 3) * kernels
     moved += first_touch(math.prod(result_shape(map, problem)) * problem.dtype.itemsize)
     pieces = max(boxes * len(classes), (windows + problem.bytes) // WORKSPACE)
     return Work(

@@ -22,6 +22,8 @@ from .profile import machine
 from .reckon import seconds
 
 ASKED = "asked for by name"
+WHOLE = "torch's own function, with the gradients that it records, takes the least for all maps"
+OPERATOR = 2  # calls: what an operator of ours costs around a map, which torch's own function does without
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ def check_can(name: str, engine: str, call: Call, tensor: Tensor) -> None:
 
 def choose(map: Map, problem: Problem, requested: str = "auto", call: str = "convarium") -> Choice:
     """The engine for a map of a problem, with the threads that torch has now."""
-    return _choose(map, problem, requested, call, machine())
+    check_engine(call, requested)
+    return (
+        _planned(problem, machine())[map] if requested == "auto" else _asked(map, problem, requested, call, machine())
+    )
 
 
 def only_engine(problem: Problem, requested: str = "auto") -> str | None:
@@ -71,18 +76,40 @@ def _only_engine(problem: Problem, requested: str, threads: int) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Machine) -> Choice:
-    check_engine(call, requested)
-    if requested != "auto":
-        engine = ENGINES[requested]
-        if (why_not := engine.supports(map, problem)) is not None:
-            raise ValueError(f"{call}: engine={requested!r} cannot do this: {why_not}; engine='auto' can")
-        work = engine.work(map, problem)
-        took = None if work is None else seconds(work, problem, machine)
-        others = tuple((name, "not asked for") for name in ENGINES if name != requested)
-        return Choice(map, requested, ASKED, work, took, others)
-    against: dict[str, str] = {}
+def _asked(map: Map, problem: Problem, requested: str, call: str, machine: Machine) -> Choice:
+    engine = ENGINES[requested]
+    if (why_not := engine.supports(map, problem)) is not None:
+        raise ValueError(f"{call}: engine={requested!r} cannot do this: {why_not}; engine='auto' can")
+    work = engine.work(map, problem)
+    took = None if work is None else seconds(work, problem, machine)
+    return Choice(
+        map, requested, ASKED, work, took, tuple((name, "not asked for") for name in ENGINES if name != requested)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _planned(problem: Problem, machine: Machine) -> dict[Map, Choice]:
+    """For each map the engine that is reckoned to take the least time, or torch's own function for all of them."""
+    reckoned = {map: _reckoned(map, problem, machine) for map in MAPS}
+    whole = _whole(problem, machine, [able for able, _ in reckoned.values()])
+    planned: dict[Map, Choice] = {}
+    for map, (able, against) in reckoned.items():
+        quickest = _quickest(able)
+        best, reason = quickest, "the least time" if len(able) > 1 else "the only one that can"
+        if whole not in (None, quickest):
+            best, reason = whole, WHOLE
+        took, work = able[best]
+        unbuilt.tell(problem, took, machine)
+        against |= {name: _as_long(longer, took) for name, (longer, _) in able.items()}
+        others = tuple((name, against[name]) for name in ENGINES if name != best)
+        planned[map] = Choice(map, best, reason, work, took, others)
+    return planned
+
+
+def _reckoned(map: Map, problem: Problem, machine: Machine) -> tuple[dict[str, tuple[float, Work]], dict[str, str]]:
+    """The time and work of each engine that may be chosen, and why the others may not."""
     able: dict[str, tuple[float, Work]] = {}
+    against: dict[str, str] = {}
     for name, engine in ENGINES.items():
         if (why_not := engine.supports(map, problem)) is not None:
             against[name] = why_not
@@ -90,14 +117,23 @@ def _choose(map: Map, problem: Problem, requested: str, call: str, machine: Mach
             against[name] = f"never chosen: {engine.UNASKED}"
         elif (work := engine.work(map, problem)) is not None:
             able[name] = (seconds(work, problem, machine), work)
-    best = min(able, key=lambda name: able[name][0])
-    took, work = able[best]
-    unbuilt.tell(problem, took, machine)
-    for name, (longer, _) in able.items():
-        if name != best:
-            against[name] = _as_long(longer, took)
-    reason = "the least time" if len(able) > 1 else "the only one that can"
-    return Choice(map, best, reason, work, took, tuple((name, against[name]) for name in ENGINES if name != best))
+    return able, against
+
+
+def _whole(problem: Problem, machine: Machine, by_map: list[dict[str, tuple[float, Work]]]) -> str | None:
+    """Torch's own function, where all maps by it take no longer than each by its quickest engine, as operators of ours."""
+    even = all(axis.output == (axis.size + 2 * axis.padding - axis.reach) // axis.stride + 1 for axis in problem.axes)
+    if problem.sharing != "shared" or problem.flip or problem.wiring.by_edge or not even:
+        return None
+    apart = sum(able[_quickest(able)][0] + OPERATOR * machine.call for able in by_map)
+    for name, engine in ENGINES.items():
+        if engine.IS_TORCH and all(name in able for able in by_map) and sum(able[name][0] for able in by_map) <= apart:
+            return name
+    return None
+
+
+def _quickest(able: dict[str, tuple[float, Work]]) -> str:
+    return min(able, key=lambda name: able[name][0])
 
 
 def unasked(name: str, choice: Choice, problem: Problem, machine: Machine) -> str | None:

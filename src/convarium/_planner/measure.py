@@ -12,31 +12,44 @@ import torch
 
 from .profile import DTYPES, in_words
 
-_MIB = 2**20
+_SIZES = tuple(2**n for n in range(20, 29))  # bytes that copies move; those of the largest come from memory
+_STAYS = 2 / 3  # of the best speed
 _ROUNDS = 4
 _SECONDS = 0.1  # of a round for each number
 
 
 def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[str, float]]:
-    """By number of threads: bytes/s that a copy reads and writes, seconds of a small call, FLOP/s by dtype."""
+    """By number of threads: bytes/s that a copy reads and writes, from memory and in the caches, bytes that stay there, seconds
+    of a small call, FLOP/s by dtype."""
     threads = torch.get_num_threads()
     found: dict[int, dict[str, float]] = {}
+    copies: dict[int, dict[int, float]] = {}
     try:
         for number in range(_ROUNDS):
             for count in sorted({1, threads}):
                 torch.set_num_threads(count)
                 say(f"{in_words(count)}, round {number + 1} of {_ROUNDS}")
-                round = {"memory": _copying(), "call": _calling()} | {name: _product(name) for name in DTYPES}
+                round = {"call": _calling()} | {name: _product(name) for name in DTYPES}
                 best = found.setdefault(count, round)
                 found[count] = {name: (min if name == "call" else max)(best[name], round[name]) for name in round}
+                speeds = {size: _copying(size) for size in _SIZES}
+                fastest = copies.setdefault(count, speeds)
+                copies[count] = {size: max(fastest[size], speeds[size]) for size in _SIZES}
     finally:
         torch.set_num_threads(threads)
-    return found
+    return {count: _moving(copies[count]) | of for count, of in found.items()}
 
 
-def _copying() -> float:
-    numbers, copy = torch.ones(128 * _MIB // 4), torch.empty(128 * _MIB // 4)
-    return 2 * numbers.nbytes / _best(lambda: copy.copy_(numbers))
+def _moving(speeds: dict[int, float]) -> dict[str, float]:
+    """The speed of memory, that of the caches, and how much stays in them, from the speeds of copies by bytes moved."""
+    cache = max(speeds.values())
+    near = max(size for size, speed in speeds.items() if speed > _STAYS * cache)
+    return {"memory": speeds[_SIZES[-1]], "cache": cache, "near": float(near)}
+
+
+def _copying(size: int) -> float:
+    numbers, copy = torch.ones(size // 8), torch.empty(size // 8)
+    return size / _best(lambda: copy.copy_(numbers))
 
 
 def _calling() -> float:

@@ -44,9 +44,7 @@ class Plan:
     @property
     def floor(self) -> float:
         """Seconds that any engine needs for a map at the machine's limits: computing, or moving the three tensors once."""
-        return max(
-            self.problem.flops / self.machine.speed(self.problem.dtype), self.problem.bytes / self.machine.memory
-        )
+        return max(self.problem.flops / self.machine.speed(self.problem.dtype), self.machine.moving(self.problem.bytes))
 
     @property
     def intensity(self) -> float:
@@ -93,11 +91,11 @@ class Plan:
     def __str__(self) -> str:
         problem, first, last = self.problem, *self._ends
         dtype = str(problem.dtype).removeprefix("torch.")
-        speed = self.machine.speed(problem.dtype)
+        speed, threads = self.machine.speed(problem.dtype), self.machine.threads
         computing = problem.flops / speed
         limit = "computing" if computing >= self.floor else "moving the tensors once"
         lines = [
-            f"{self._kind}, {problem.ndim}-D, {dtype} on {problem.device}, {self.machine.threads} threads",
+            f"{self._kind}, {problem.ndim}-D, {dtype} on {problem.device}, {threads} threads",
             f"  input        {_shape(first)}",
             f"  weight       {_shape(self._weight)}, {problem.wiring.graph!r}",
             f"  output       {_shape(last)}",
@@ -105,7 +103,9 @@ class Plan:
             f"  each map     {_count(problem.flops)}FLOP, {_count(problem.bytes)}B at least, "
             f"{self.intensity:.3g} FLOP/B, {_count(problem.parameters).strip()} parameters",
             f"  floor        {_count(self.floor)}s, {limit}",
-            f"  limits       {_count(speed)}FLOP/s, {_count(self.machine.memory)}B/s ({self.machine.origin})",
+            f"  limits       {_count(speed)}FLOP/s, {_count(self.machine.memory)}B/s, "
+            f"{_count(threads * self.machine.cache)}B/s in {_count(threads * self.machine.near)}B of cache",
+            f"               {self.machine.origin}",
             "",
             "  map          engine         time  of floor     moved  workspace  why",
         ]

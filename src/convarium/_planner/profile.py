@@ -23,9 +23,9 @@ from .._spec.shown import shown
 from .machine import DEFAULTS, Machine
 
 VARIABLE = "CONVARIUM_PROFILE"
-FORMAT = 1
+FORMAT = 2
 DTYPES = ("float32", "float64", "complex64", "complex128", "bfloat16", "float16")
-_SETTINGS = {"memory", "call", *DTYPES}
+_SETTINGS = {"memory", "cache", "near", "call", *DTYPES}
 _LONGEST = 1e-3  # seconds: no call of an idle machine takes longer
 _LEAST = 0.7  # of what fewer threads do: more are never so much slower on an idle machine
 
@@ -44,7 +44,8 @@ def machine_with(threads: int) -> Machine:
     count = max(measured) if measured else min(settings)
     of = settings[count]
     ratios = tuple((getattr(torch, name), of[name] / of["float32"]) for name in DTYPES if name != "float32")
-    return Machine(threads, of["float32"] / count, of["memory"], of["call"], ratios, origin)
+    product, cache, near = (of[name] / count for name in ("float32", "cache", "near"))
+    return Machine(threads, product, of["memory"], cache, near, of["call"], ratios, origin)
 
 
 def default_path() -> Path:
@@ -61,7 +62,7 @@ def default_path() -> Path:
 
 
 def content(settings: dict[int, dict[str, float]]) -> bytes:
-    """The file of a profile of this machine. By number of threads: bytes/s, seconds a call, FLOP/s by dtype."""
+    """The file of a profile of this machine. By number of threads: bytes/s, bytes, seconds a call, FLOP/s by dtype."""
     threads = {str(count): of for count, of in settings.items()}
     profile = {"format": FORMAT, "cpu": cpu(), "torch": torch.__version__, "threads": threads}
     return (json.dumps(profile, indent=2) + "\n").encode()

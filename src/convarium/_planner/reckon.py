@@ -10,4 +10,4 @@ from .machine import Machine
 def seconds(work: Work, problem: Problem, machine: Machine) -> float:
     """Computing and moving overlap, calls do not."""
     computing = work.flops / (work.efficiency * machine.speed(work.dtype or problem.dtype))
-    return max(computing, work.bytes / machine.memory) + work.calls * machine.call
+    return max(computing, machine.moving(work.bytes)) + work.calls * machine.call

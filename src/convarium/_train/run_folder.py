@@ -278,4 +278,5 @@ def weights_file(key: Key, state: dict[str, Tensor]) -> bytes:
 def _machine() -> dict[str, Any]:
     """The limits that plans reckon with here: the same ones plan the same engines, and give the same bits."""
     machine = cv.plan1d((1, 1, 1), (1, 1, 1)).machine
-    return {"origin": machine.origin, "product": machine.product, "memory": machine.memory, "call": machine.call}
+    names = ("origin", "product", "memory", "cache", "near", "call")
+    return {name: getattr(machine, name) for name in names}
