@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+import two_hosts
+
 
 @pytest.fixture(autouse=True)
 def strict_torch():
@@ -11,3 +13,10 @@ def strict_torch():
     torch.manual_seed(0)
     yield
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def hosts():
+    """Two hosts joined by a cable."""
+    with two_hosts.joined() as names:
+        yield names

@@ -1,6 +1,5 @@
 """Bands of space on several processes: tests/in_ranks.py, run by torchrun."""
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 import torch
 
 import convarium as cv
+import two_hosts
 from convarium.distributed._bands import Bands, cut, overlap, spread
 
 RANKS = [1, 2, 3, 4]
@@ -62,60 +62,9 @@ def test_a_layer_too_large_for_one_process_trains_on_four(ranks):
     in_ranks(ranks, "confined")
 
 
-@pytest.fixture
-def hosts():
-    """Two network namespaces joined by a cable, each with its end."""
-    names = [f"cv{os.getpid()}{end}" for end in "ab"]
-    try:
-        for name in names:
-            subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True)
-        link = [
-            "ip",
-            "link",
-            "add",
-            "cable0",
-            "netns",
-            names[0],
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "cable0",
-            "netns",
-            names[1],
-        ]
-        subprocess.run(link, check=True, capture_output=True)
-        for number, name in enumerate(names, start=1):
-            for words in (f"addr add 10.77.0.{number}/24 dev cable0", "link set cable0 up", "link set lo up"):
-                subprocess.run(["ip", "-n", name, *words.split()], check=True, capture_output=True)
-        yield names
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        why = getattr(error, "stderr", b"") or str(error).encode()
-        pytest.skip(f"two network namespaces cannot be made here: {why.decode().strip()}")
-    finally:
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                subprocess.run(["ip", "netns", "del", name], capture_output=True)
-
-
 def test_two_hosts(hosts):
     script = Path(__file__).with_name("in_ranks.py")
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(script.parent),
-        "GLOO_SOCKET_IFNAME": "cable0",
-    }
-    started = [
-        subprocess.Popen(
-            ["ip", "netns", "exec", host, sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={number}",
-             "--master-addr=10.77.0.1", "--master-port=29511", "--nproc-per-node=2", str(script), "training", "traffic"],
-            env=environment, stderr=subprocess.PIPE, text=True,
-        )
-        for number, host in enumerate(hosts)
-    ]  # fmt: skip
-    for process in started:
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said[-6000:]
+    two_hosts.run(hosts, 2, str(script), "training", "traffic", PYTHONPATH=str(script.parent))
 
 
 @pytest.mark.parametrize(("size", "ranks", "sizes"), [(9, 4, [3, 3, 3, 0]), (8, 3, [3, 3, 2]), (2, 4, [1, 1, 0, 0])])

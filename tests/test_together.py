@@ -16,6 +16,7 @@ import time
 import pytest
 import torch
 
+import two_hosts
 from convarium._cli import run
 from convarium._train.team import Alone
 from family import seeds
@@ -63,6 +64,14 @@ def test_several_reach_the_losses_of_one(alone, ranks, parallel, tmp_path):
         assert profile["processes"] == ranks
         assert sum(part["forward"] + part["backward"] for part in profile["parts"]) <= 1.02 * profile["seconds"]
         assert any(part["name"] == "communication" and part["forward"] > 0 for part in profile["parts"])
+    for found, expected in zip(losses(folder), alone, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_hosts_reach_the_losses_of_one_process(alone, parallel, hosts, tmp_path):
+    folder = tmp_path / "run"
+    two_hosts.run(hosts, 1, "-m", "convarium", *TINY, "--out", str(folder), "--parallel", parallel)
     for found, expected in zip(losses(folder), alone, strict=True):
         assert found == pytest.approx(expected, rel=1e-4)
 
