@@ -77,7 +77,7 @@ def test_the_line_of_those_who_see_no_place_is_drawn_below_a_good_network_too():
 
 def test_a_run_records_what_its_engines_were_planned_with(run):
     recorded = json.loads((run / "run.json").read_text())["planned_with"]
-    assert set(recorded) == {"origin", "product", "memory", "call"}
+    assert set(recorded) == {"origin", "product", "memory", "cache", "near", "call"}
 
 
 def test_what_was_trained_is_used(run, tmp_path):

@@ -179,7 +179,7 @@ def _checkpoint(path: Path) -> Checkpoint:
 
 def _checks(run: RunFolder) -> Iterator[tuple[str, Callable[[], object]]]:
     """What has a fingerprint, and what checks it."""
-    from .._files.fingerprints import checked
+    from .._files.fingerprints import check
     from .._train import checkpoint
 
     missing = set(run.missing())
@@ -189,7 +189,7 @@ def _checks(run: RunFolder) -> Iterator[tuple[str, Callable[[], object]]]:
     for path in sorted(checkpoint.newest_first(run.checkpoints)):
         yield f"checkpoints/{path.name}", partial(checkpoint.verify, path)
     for name, fingerprint in run.fingerprints.items():
-        yield name, partial(checked, run.path / name, fingerprint)
+        yield name, partial(check, run.path / name, fingerprint)
 
 
 def _key(run: RunFolder, text: str) -> Key:

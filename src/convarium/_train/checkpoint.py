@@ -24,7 +24,7 @@ from torch.distributed import ProcessGroup
 
 from .._files import atomic
 from .._files.failures import InputError, extra, why
-from .._files.fingerprints import checked, fingerprint, parse, read, to_json
+from .._files.fingerprints import check, checked, fingerprint, fingerprint_of, parse, read, to_json
 from . import shards
 
 FORMAT = 1
@@ -65,7 +65,7 @@ def write(
     try:
         with atomic.folder(path) as part:
             if group is not None:
-                marks |= {file.name: fingerprint(file.read_bytes()) for file in shards.write(part, found, group)}
+                marks |= {file.name: fingerprint_of(file) for file in shards.write(part, found, group)}
             for name, data in files.items():
                 (part / name).write_bytes(data)
             (part / COMPLETE).write_bytes(to_json({"files": marks}))
@@ -102,12 +102,18 @@ def load(path: Path) -> Checkpoint:
 
 
 def verify(path: Path) -> dict[str, bytes]:
-    """The files of a checkpoint, if they have the fingerprints they were written with; else :class:`Damaged`."""
+    """The files of a checkpoint but for what processes wrote apart, if all have their fingerprints; else :class:`Damaged`."""
     try:
         marks = parse(path / COMPLETE, read(path / COMPLETE)).get("files")
         if not isinstance(marks, dict) or STATE not in marks or (TENSORS in marks) == (shards.INDEX in marks):
             raise InputError(f"{path / COMPLETE}: damaged, it is not the file that the run wrote")
-        return {name: checked(path / name, str(mark)) for name, mark in marks.items()}
+        files = {}
+        for name, mark in marks.items():
+            if name in (STATE, TENSORS):
+                files[name] = checked(path / name, str(mark))
+            else:
+                check(path / name, str(mark))
+        return files
     except InputError as error:
         raise Damaged(str(error)) from None
 

@@ -31,7 +31,7 @@ import convarium as cv
 
 from .._files import atomic
 from .._files.failures import InputError, extra, why
-from .._files.fingerprints import checked, fingerprint, parse, read, to_json
+from .._files.fingerprints import checked, fingerprint, fingerprint_of, parse, read, to_json
 from .config import Config
 from .results import Key, Result, rows, to_csv
 
@@ -213,7 +213,7 @@ class RunFolder:
     def finish(self) -> None:
         """Say that nothing is missing. The very last thing that is written; checkpoints are of no use then."""
         atomic.remove(self.checkpoints)
-        files = {name: fingerprint(read(self.path / name)) for name in sorted(self._files())}
+        files = {name: fingerprint_of(self.path / name) for name in sorted(self._files())}
         self.write(COMPLETE, to_json({"format": FORMAT, "files": files}))
 
     def _files(self) -> Iterator[str]:
