@@ -82,7 +82,7 @@ def work(map: Map, problem: Problem) -> Work:
     permuted = sum(math.prod(shape) for shape in copied) * problem.dtype.itemsize
     if kernels == 1:
         relaid = 2 * problem.bytes  # into blocks of channels, and back
-        calls = 1 if map == "forward" else 3
+        calls = 1 if map == "forward" else 3  # a gradient by itself is dearer than in a step of torch's own
         return Work(problem.flops, efficiency, relaid + 2 * permuted + fresh, permuted, calls)
     strided = (0.4 if map == "forward" else 0.15) * (0.3 if problem.ndim == 3 else 1)
     return Work(

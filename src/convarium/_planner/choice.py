@@ -58,10 +58,9 @@ def check_can(name: str, engine: str, call: Call, tensor: Tensor) -> None:
 
 def choose(map: Map, problem: Problem, requested: str = "auto", call: str = "convarium") -> Choice:
     """The engine for a map of a problem, with the threads that torch has now."""
-    check_engine(call, requested)
-    return (
-        _planned(problem, machine())[map] if requested == "auto" else _asked(map, problem, requested, call, machine())
-    )
+    if requested == "auto":
+        return _planned(problem, machine())[map]
+    return _asked(map, problem, requested, call, machine())
 
 
 def only_engine(problem: Problem, requested: str = "auto") -> str | None:
@@ -77,14 +76,14 @@ def _only_engine(problem: Problem, requested: str, threads: int) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _asked(map: Map, problem: Problem, requested: str, call: str, machine: Machine) -> Choice:
+    check_engine(call, requested)
     engine = ENGINES[requested]
     if (why_not := engine.supports(map, problem)) is not None:
         raise ValueError(f"{call}: engine={requested!r} cannot do this: {why_not}; engine='auto' can")
     work = engine.work(map, problem)
     took = None if work is None else seconds(work, problem, machine)
-    return Choice(
-        map, requested, ASKED, work, took, tuple((name, "not asked for") for name in ENGINES if name != requested)
-    )
+    others = tuple((name, "not asked for") for name in ENGINES if name != requested)
+    return Choice(map, requested, ASKED, work, took, others)
 
 
 @lru_cache(maxsize=4096)
@@ -94,9 +93,8 @@ def _planned(problem: Problem, machine: Machine) -> dict[Map, Choice]:
     whole = _whole(problem, machine, [able for able, _ in reckoned.values()])
     planned: dict[Map, Choice] = {}
     for map, (able, against) in reckoned.items():
-        quickest = _quickest(able)
-        best, reason = quickest, "the least time" if len(able) > 1 else "the only one that can"
-        if whole not in (None, quickest):
+        best, reason = _quickest(able), "the least time" if len(able) > 1 else "the only one that can"
+        if whole is not None and best != whole:
             best, reason = whole, WHOLE
         took, work = able[best]
         unbuilt.tell(problem, took, machine)
