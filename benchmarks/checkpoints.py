@@ -1,7 +1,9 @@
 """What a checkpoint every 50 steps costs a training.
 
 Runs of 50 steps take turns, one with a checkpoint that begins at its first step and one without; so little time lies between
-the two of a pair that a machine's moods fall on both. The cost is the median of the pairs.
+the two of a pair that a machine's moods fall on both. The cost is the median of the pairs. Where steps are long the moods are
+larger than the cost; so how long a checkpoint keeps a processor busy is measured by itself, and told as a part of what the
+threads had.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 import torch
 
-from convarium._train import prepare
+from convarium._train import checkpoint, prepare
 from convarium._train.compare import new_network
 from convarium._train.config import Config
 from convarium._train.fit import Fit
@@ -26,6 +28,7 @@ from convarium._train.saving import Saver
 
 EVERY = 50
 SECONDS, LEAST = 30.0, 9  # of a job, and pairs at least
+ALONE = 9  # checkpoints that are measured by themselves
 JOBS: dict[str, dict[str, Any]] = {
     "digits as they are, 8 x 8": {},
     "digits at 32 x 32, 32 and 64 channels": {"size": (32, 32), "channels": (32, 64)},
@@ -34,17 +37,21 @@ JOBS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """Seconds of a step without checkpoints, parameters, and of each pair the time with a checkpoint over that without."""
+    """Seconds of a step without checkpoints, parameters, of each pair the time with a checkpoint over that without, and how long
+    one keeps a processor busy, in seconds and as a part of the time of all threads between two checkpoints."""
 
     step: float
     parameters: int
     ratios: list[float]
+    processor: float
+    share: float
 
     def __str__(self) -> str:
         low, middle, high = (100 * (quartile - 1) for quartile in statistics.quantiles(self.ratios, n=4))
         return (
             f"{self.parameters:9,} parameters, {1000 * self.step:5.1f} ms a step: {middle:+.1f} % "
-            f"({len(self.ratios)} pairs, quartiles {low:+.1f} and {high:+.1f})"
+            f"({len(self.ratios)} pairs, quartiles {low:+.1f} and {high:+.1f}); "
+            f"{1000 * self.processor:.1f} ms of a processor, {100 * self.share:.1f} % of what all threads had"
         )
 
 
@@ -79,9 +86,22 @@ def _job(config: Config) -> Job:
         while time.perf_counter() < end or len(took[True]) < LEAST:
             for saves in sorted(took, reverse=bool(len(took[True]) % 2)):
                 took[saves].append(_steps(fit, index, run, key, saves))
+        processor = _alone(fit, run, key)
+    step = statistics.median(took[False]) / EVERY
     parameters = sum(parameter.numel() for parameter in network.parameters())
     ratios = [saved / alone for alone, saved in zip(*took.values(), strict=True)]
-    return Job(statistics.median(took[False]) / EVERY, parameters, ratios)
+    return Job(step, parameters, ratios, processor, processor / (EVERY * step * torch.get_num_threads()))
+
+
+def _alone(fit: Fit, run: RunFolder, key: Key) -> float:
+    """Seconds that a processor is busy with a checkpoint, the copy of the state and the writing."""
+    took, last = [], None
+    for _ in range(ALONE):
+        begin = time.thread_time()
+        values = Position(key, fit.rate, (), fit.state()).values()
+        last = checkpoint.write(run.checkpoints, values, run.identity, [] if last is None else [last])
+        took.append(time.thread_time() - begin)
+    return statistics.median(took)
 
 
 def _steps(fit: Fit, index: torch.Tensor, run: RunFolder, key: Key, saves: bool) -> float:
