@@ -6,6 +6,7 @@ import gc
 import math
 import multiprocessing
 import os
+import random
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import convarium as cv
 from convarium._engines import definition, native
 from convarium._native import library, memory, threads
 from convarium._spec.problem import MAPS
-from family import random_case, seeds
+from family import Case, random_case, seeds
 from test_engines import check, operands
 
 HERE = Path(__file__).parent
@@ -71,6 +72,44 @@ print(ran)
         CONVARIUM_ISA=isa,
     )
     assert done.stdout.strip() == str(count), done.stderr
+
+
+def long_line(seed: int) -> Case:
+    """A line alone, longer than vectors are wide; so long that it is cut in parts, at times, and worth folding unasked."""
+    rnd = random.Random(seed)
+    inputs, outputs, kernel = rnd.choice((1, 3, 16, 40)), rnd.choice((2, 16, 24)), rnd.choice((2, 3, 4, 5, 9, 13))
+    size, tile = kernel + rnd.randint(1, rnd.choice((60, 600, 5000))), rnd.choice((1, 1, 2))
+    options = {
+        "stride": (rnd.choice((1, 1, 2)),),
+        "padding": rnd.choice((0, 1, kernel - 1)),
+        "flip": rnd.random() < 0.5,
+    }
+    weight = (
+        (outputs, tile, inputs, kernel)
+        if size // options["stride"][0] - kernel > tile > 1
+        else (outputs, inputs, kernel)
+    )
+    return Case(seed, 1, (rnd.choice((1, 2, 5)), inputs, size), weight, tuple(native.DTYPES)[seed % 4], options)
+
+
+@on_each
+def test_long_lines_are_folded_into_vectors(isa):
+    count = len(seeds(24, 300))
+    done = python(
+        f"""
+import torch
+from convarium._engines import native
+from test_engines import check
+from test_native import long_line
+for seed in range({count}):
+    native.WAY = native.LINES if seed // 4 % 2 else 0
+    native._described.cache_clear()
+    check("native", long_line(seed))
+print("right")
+""",
+        CONVARIUM_ISA=isa,
+    )
+    assert done.stdout.strip() == "right", done.stderr
 
 
 IDENTITIES = """

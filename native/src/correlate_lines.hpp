@@ -89,9 +89,12 @@ bool are_finite(const cv_problem& p, const T* weight, const Wires& wires, Range 
 }
 
 template <class S>
-int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, const void* weight, const cv_tensor& to,
-                    int threads) {
+int correlate_lines(const cv_problem& asked, bool back, const cv_tensor& asked_from, const void* weight,
+                    const cv_tensor& asked_to, int threads) {
   using T = Computed<S>;
+  const bool folds = folds_lines<T>(asked, back);
+  const cv_problem given = folds ? downwards(asked) : asked;
+  const cv_tensor from = folds ? downwards(asked_from) : asked_from, to = folds ? downwards(asked_to) : asked_to;
   constexpr i64 V = Lanes<T>::kVector, kBlock = kMostLines * kLineVectors * V;
   const auto read_size = back ? &cv_axis::output : &cv_axis::size;
   const i64 sizes[3] = {given.axes[0].*read_size, given.axes[1].*read_size, given.axes[2].*read_size};
@@ -100,17 +103,17 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
   const Packed<S> packed(given, weight, threads);
   if (!packed) return CV_NO_MEMORY;
   const cv_problem& p = packed.problem();
-  const LineMap<T> map(p, back, read_channels, kBlock);
+  const LineMap<T> map(p, back, read_channels, kBlock, folds);
   const Wires wires(p, back);
   if (!map || !wires) return CV_NO_MEMORY;
   const Direction(&directions)[3] = map.directions;
   const LineParts& parts = map.parts;
-  const i64(&most)[3] = parts.positions;
   const bool pieces = map.pieces;
-  const i64 lanes = map.lanes;
+  const i64 lanes = map.lanes, segment = map.segment;
+  const i64(&positions)[3] = parts.positions, most[3] = {positions[0], folds ? segment : positions[1], folds ? V : positions[2]};
   const LineBlocks blocks(most, pieces, lanes);
   const i64 room[3] = {most[0], most[1], blocks.room(most[2])};
-  const Planes planes(read_channels, sizes, from.strides, map.reach, most, room, V);
+  const Planes planes(read_channels, sizes, from.strides, map.reach, positions, room, V, segment);
   const LineTaps taps(directions, planes, pieces ? 1 : kMostChunk);
   const i64 own = planes.values() + kBlock;
   const WirePlaces places(wires, planes.channel());
@@ -130,8 +133,8 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
     LineBlock* const own_blocks = all_blocks.get() + blocks.most() * worker;
     T *const near = scratches.get() + own * worker, *const apart = near + planes.values();
 
-    // What a block of a channel reads, computed and put into its place.
-    const auto write = [&](i64 row, const LineBlock& block, S* out) {
+    // What a block of a channel reads, computed and put into its place; of so many positions in the second direction.
+    const auto write = [&](i64 row, const LineBlock& block, i64 count, S* out) {
       const i64 width = (block.vectors - 1) * block.apart + lanes;
       const bool whole = block.columns == (pieces ? block.lines * width : width);
       const T* const x = near + block.q[0] * planes.sheet() + block.q[1] * planes.pitch() + block.q[2];
@@ -148,12 +151,13 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
                      apart,
                      width};
       if constexpr (!kIsHalf<S>)
-        if (whole && step == 1) {
+        if (whole && step == 1 && !folds) {
           lines.out = out;
           lines.out_pitch = line_step;
           return multiply_lines<T>(lanes, block.vectors, block.lines, lines);
         }
       multiply_lines<T>(lanes, block.vectors, block.lines, lines);
+      if (folds) return unfold(apart, block.q[1], block.lines, segment, count, out, line_step);
       for (i64 line = 0; line < block.lines; ++line) {
         const i64 left = pieces ? block.columns - line * width : block.columns, kept = left < width ? left : width;
         const T* const computed = apart + line * width;
@@ -179,20 +183,21 @@ int correlate_lines(const cv_problem& given, bool back, const cv_tensor& from, c
         const Phase* const phase[3] = {&directions[0].phase(k0), &directions[1].phase(k1), &directions[2].phase(k2)};
         i64 n[3], place = b * to.strides[0];
         for (int d = 0; d < 3; ++d) {
-          n[d] = phase[d]->count - begin[d] < most[d] ? phase[d]->count - begin[d] : most[d];
+          n[d] = phase[d]->count - begin[d] < positions[d] ? phase[d]->count - begin[d] : positions[d];
           if (n[d] <= 0) return;
           place += (phase[d]->first + begin[d] * phase[d]->step) * to.strides[2 + d];
         }
         const auto chunks_of = [&](i64 sheet) {
           return taps.meeting(taps.of(k0, k1, k2), *phase[0], begin[0] + sheet, sizes[0]);
         };
-        const LineBlock* const end = blocks.cut(n, chunks_of, own_blocks);
+        const i64 lines[3] = {n[0], folds ? segment : n[1], folds ? V : n[2]};
+        const LineBlock* const end = blocks.cut(lines, chunks_of, own_blocks);
         for (i64 row = rows.begin; row < rows.end; ++row) {
           next.step();
           for (const LineBlock* block = own_blocks; block < end; ++block) {
             i64 at = place + row * to.strides[1];
             for (int d = 0; d < 3; ++d) at += block->q[d] * phase[d]->step * to.strides[2 + d];
-            write(row, *block, static_cast<S*>(to.data) + at);
+            write(row, *block, n[1], static_cast<S*>(to.data) + at);
           }
         }
       });

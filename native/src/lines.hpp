@@ -75,6 +75,18 @@ inline bool taps_share_lines(const cv_problem& p, i64 taps) {
 // Positions and samples that share a weight.
 inline i64 uses_of_weights(const cv_problem& p) { return outputs_of(p) / kernels_of(p) * p.batch; }
 
+// Whether lines are alone, and so long and with so many products to what is read and written that they are worth folding; a test
+// asks for them whatever they are worth.
+template <class T>
+bool folds_lines(const cv_problem& p, bool back) {
+  constexpr i64 kWorth = 24;
+  const cv_axis &alone = p.axes[1], &line = p.axes[2];
+  if (alone.size != 1 || alone.output != 1 || alone.kernel != 1 || line.dilation * line.dilation != 1) return false;
+  if (line.kernel < 2 * line.stride * line.tile) return false;  // a row serves several taps
+  return p.way & CV_LINES || (positions_in(line, back) >= 8 * Lanes<T>::kVector &&
+                              count_of_edges(p) * line.kernel / line.stride >= kWorth * (p.in_channels + p.out_channels));
+}
+
 // forward and grad_input: against samples side by side, which have to be turned over first and fill vectors only where they are
 // many.
 template <class T>
@@ -103,7 +115,8 @@ bool sums_along_lines(const cv_problem& p) {
 
 // Cut so that planes of so many channels stay near.
 template <class T>
-LineParts line_parts(i64 channels, const Direction (&directions)[3], const Reach (&reach)[3], i64 least_columns, bool small) {
+LineParts line_parts(i64 channels, const Direction (&directions)[3], const Reach (&reach)[3], i64 least_lines, i64 least_columns,
+                     bool small) {
   LineParts parts;
   i64 all = channels * static_cast<i64>(sizeof(T));
   for (int d = 0; d < 3; ++d) {
@@ -111,7 +124,7 @@ LineParts line_parts(i64 channels, const Direction (&directions)[3], const Reach
     parts.positions[d] = parts.count[d];
     all *= (parts.count[d] + reach[d].high - reach[d].low) * reach[d].across;
   }
-  const i64 most = small ? 1 : kPart, least[3] = {1, small ? 1 : kMostLines, small ? 1 : least_columns};
+  const i64 most = small ? 1 : kPart, least[3] = {1, small ? 1 : least_lines, small ? 1 : least_columns};
   for (int d = 0; d < 3; ++d) {
     const i64 around = reach[d].high - reach[d].low, each = all / (parts.count[d] + around);
     if (all > most && parts.count[d] > least[d]) {
@@ -130,14 +143,16 @@ LineParts line_parts(i64 channels, const Direction (&directions)[3], const Reach
 template <class T>
 class LineMap {
  public:
-  LineMap(const cv_problem& p, bool back, i64 channels, i64 least_columns)
+  LineMap(const cv_problem& p, bool back, i64 channels, i64 least_columns, bool folds)
       : directions{Direction(p.axes[0], back, 0, true), Direction(p.axes[1], back, 0, true),
                    Direction(p.axes[2], back, 0, true)} {
     if (!*this) return;
     for (int d = 0; d < 3; ++d) reach[d] = reach_of(directions[d]);
-    parts = line_parts<T>(channels, directions, reach, least_columns, p.way & CV_IN_SLABS);
-    pieces = parts.count[1] == 1;
-    lanes = line_lanes<T>(parts.positions[2]);
+    constexpr i64 V = Lanes<T>::kVector;
+    parts = line_parts<T>(channels, directions, reach, folds ? least_columns : kMostLines, least_columns, p.way & CV_IN_SLABS);
+    pieces = parts.count[1] == 1 && !folds;
+    lanes = folds ? V : line_lanes<T>(parts.positions[2]);
+    segment = folds ? (parts.positions[1] + V - 1) / V : 0;
   }
   explicit operator bool() const { return directions[0] && directions[1] && directions[2]; }
 
@@ -146,6 +161,7 @@ class LineMap {
   LineParts parts;
   bool pieces;  // lines are pieces of the last direction, because there is but one of each phase
   i64 lanes;
+  i64 segment;  // of a folded line, in each lane; 0: it is not
 };
 
 template <class F>

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "folded.hpp"
 #include "numbers.hpp"
 #include "phases.hpp"
 #include "threads.hpp"
@@ -51,10 +52,11 @@ class Ahead {
 class Planes {
  public:
   // A part has so many positions in each direction, and room for more, which read zeros. `sizes` and `strides` (the batch's and
-  // the channels' first) are the tensor's.
+  // the channels' first) are the tensor's. Lines are folded where there is a segment: they are the second direction then, which
+  // has room for rows, and the third for a vector.
   Planes(i64 channels, const i64 (&sizes)[3], const i64 (&strides)[5], const Reach (&reach)[3], const i64 (&positions)[3],
-         const i64 (&room)[3], i64 vector)
-      : channels_(channels) {
+         const i64 (&room)[3], i64 vector, i64 segment = 0)
+      : channels_(channels), segment_(segment) {
     for (int d = 0; d < 3; ++d) {
       size_[d] = sizes[d];
       stride_[d] = strides[2 + d];
@@ -64,13 +66,14 @@ class Planes {
     }
     channel_stride_ = strides[1];
     pitch_ = (length_[2] + vector - 1) / vector * vector;
+    line_ = segment ? (vector * segment + length_[1] - room[1]) / vector * vector + 2 * vector : pitch_;
     sheet_ = length_[1] * pitch_;
     body_ = length_[0] * sheet_;
     channel_ = reach[0].across * reach[1].across * reach[2].across * body_;
     if (channel_ % 1024 == 0) channel_ += vector;  // channels are not to fall on the same lines of a cache
   }
 
-  i64 values() const { return channels_ * channel_; }
+  i64 values() const { return channels_ * channel_ + (segment_ ? line_ : 0); }
   i64 channel() const { return channel_; }
   i64 sheet() const { return sheet_; }
   i64 pitch() const { return pitch_; }
@@ -108,7 +111,8 @@ class Planes {
           const S* from = sample + channels.begin * channel_stride_;
           Computed<S>* near = to + channels.begin * channel_ + plane * body_;
           for (i64 channel = channels.begin; channel < channels.end; ++channel, from += channel_stride_, near += channel_)
-            fill_plane(from, met, near);
+            if (segment_) fill_folded(from, met, near, to + channels_ * channel_);
+            else fill_plane(from, met, near);
         }
   }
 
@@ -138,22 +142,38 @@ class Planes {
       const S* line = sheet;
       zero_lines(met[1].low);
       for (i64 t = met[1].low; t < met[1].high; ++t, line += steps[1], to += pitch_)
-        fill_line(line, left, met[2].low, met[2].high, to);
+        fill_line(line, 2, left, met[2].low, met[2].high, to);
       zero_lines(length_[1] - met[1].high);
     }
     zero_lines((length_[0] - met[0].high) * length_[1]);
   }
 
-  // `left` elements of the line may be read.
   template <class S>
-  void fill_line(const S* from, i64 left, i64 low, i64 high, Computed<S>* to) const {
+  void fill_folded(const S* channel, const Met (&met)[3], Computed<S>* to, Computed<S>* line) const {
+    const i64 rows = segment_ + reach_[1].high - reach_[1].low, step = reach_[0].across * stride_[0];
+    const S* from = channel + met[0].first * stride_[0] + met[1].first * stride_[1];
+    for (i64 s = 0; s < length_[0]; ++s, to += sheet_) {
+      const bool there = s >= met[0].low && s < met[0].high;
+      if (there) {
+        fill_line(from, 1, size_[1] - met[1].first, met[1].low, met[1].high, line);
+        fold(line, segment_, rows, to);
+        from += step;
+      }
+      const i64 filled = there ? rows : 0;
+      __builtin_memset(to + filled * pitch_, 0, (length_[1] - filled) * pitch_ * sizeof *to);
+    }
+  }
+
+  // Of direction d, `left` elements of which may be read.
+  template <class S>
+  void fill_line(const S* from, int d, i64 left, i64 low, i64 high, Computed<S>* to) const {
     using T = Computed<S>;
     constexpr int V = Lanes<T>::kVector, H = Lanes<T>::kLeast;
     constexpr typename Vector<T, V>::type kZeros{};
     for (i64 i = 0; i < low; i += V) store<T, V>(to + i, kZeros);
-    for (i64 i = high / V * V; i < pitch_; i += V) store<T, V>(to + i, kZeros);
-    const i64 count = high - low, step = reach_[2].across * stride_[2];
-    const bool pairs = step == 2 && stride_[2] == 1 && 2 * count <= left;  // whole ones, to take every other of
+    for (i64 i = high / V * V; i < line_; i += V) store<T, V>(to + i, kZeros);
+    const i64 count = high - low, step = reach_[d].across * stride_[d];
+    const bool pairs = step == 2 && stride_[d] == 1 && 2 * count <= left;  // whole ones, to take every other of
     if (count >= V && step == 1) copy_line<V>(count, to + low, [&](i64 i) { return read<V>(from + i); });
     else if (count >= V && pairs) copy_line<V>(count, to + low, [&](i64 i) { return every_other<V>(from + 2 * i); });
     else if (count >= H && step == 1) copy_line<H>(count, to + low, [&](i64 i) { return read<H>(from + i); });
@@ -180,7 +200,7 @@ class Planes {
     return __builtin_shufflevector(first, second, (2 * static_cast<int>(L))...);
   }
 
-  i64 channels_, channel_stride_, channel_, body_, sheet_, pitch_;
+  i64 channels_, segment_, channel_stride_, channel_, body_, sheet_, pitch_, line_;
   i64 size_[3], stride_[3], filled_[3], length_[3];
   Reach reach_[3];
 };

@@ -18,10 +18,15 @@ inline i64 line_block(i64 lines) {
 }
 
 template <class S>
-int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
+int sum_lines(const cv_problem& asked, const cv_tensor& asked_input, const cv_tensor& asked_output, void* grad_weight,
+              int threads) {
   using T = Computed<S>;
   constexpr i64 V = Lanes<T>::kVector;
-  const LineMap<T> map(p, false, p.in_channels + p.out_channels, kMostLines * V);
+  const bool folds = folds_lines<T>(asked, false);
+  const cv_problem p = folds ? downwards(asked) : asked;
+  const cv_tensor input = folds ? downwards(asked_input) : asked_input,
+                  grad_output = folds ? downwards(asked_output) : asked_output;
+  const LineMap<T> map(p, false, p.in_channels + p.out_channels, kMostLines * V, folds);
   const Wires wires(p, false);
   if (!map || !wires) return CV_NO_MEMORY;
   const Direction(&directions)[3] = map.directions;
@@ -30,15 +35,16 @@ int sum_lines(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad
   const auto itself = [&](int d) { return Reach{directions[d].phase(0).step, 0, 0}; };
   const Reach g_reach[3] = {itself(0), itself(1), itself(2)};
   const i64 lanes = map.lanes, vectors = (parts.positions[2] + lanes - 1) / lanes;
-  const i64 block = line_block(pieces ? vectors : parts.positions[1]);
+  const i64 under = folds ? map.segment : parts.positions[1];  // lines under each other
+  const i64 block = line_block(pieces ? vectors : under);
   const auto blocks_of = [&](i64 count) { return (count + block - 1) / block * block; };
   // whole blocks and vectors, of which what is past the positions is zero in the gradient
-  const i64 lines = blocks_of(pieces ? vectors : parts.positions[1]);
+  const i64 lines = blocks_of(pieces ? vectors : under);
   const i64 room[3] = {parts.positions[0], pieces ? 1 : lines, (pieces ? lines : vectors) * lanes};
   const i64 sizes[3] = {p.axes[0].size, p.axes[1].size, p.axes[2].size};
   const i64 g_sizes[3] = {p.axes[0].output, p.axes[1].output, p.axes[2].output};
-  const Planes x_planes(p.in_channels, sizes, input.strides, map.reach, parts.positions, room, V);
-  const Planes g_planes(p.out_channels, g_sizes, grad_output.strides, g_reach, parts.positions, room, V);
+  const Planes x_planes(p.in_channels, sizes, input.strides, map.reach, parts.positions, room, V, map.segment);
+  const Planes g_planes(p.out_channels, g_sizes, grad_output.strides, g_reach, parts.positions, room, V, map.segment);
   const LineTaps taps(directions, x_planes, pieces ? 1 : kMostChunk);
   const i64 samples = p.batch * parts.all(), count = wires.count(), weights = count * taps.taps();
   const i64 fit = weights * kGroups * static_cast<i64>(sizeof(T)) <= kGroupSums ? kGroups : 1,
