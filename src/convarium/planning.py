@@ -75,7 +75,8 @@ def plan2d(
           output       (32, 64, 28, 28)
           each map     1.85 GFLOP, 129 MB at least, 14.3 FLOP/B, 28.9 M parameters
           floor        ...s, ...
-          limits       ... GFLOP/s, ... GB/s (...)
+          limits       ... GFLOP/s, ... GB/s, ... GB/s in ... of cache
+                       ...
         <BLANKLINE>
           map          engine         time  of floor     moved  workspace  why
           forward      matmul     ... asked for by name
