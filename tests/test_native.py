@@ -94,7 +94,7 @@ def long_line(seed: int) -> Case:
 
 @on_each
 def test_long_lines_are_folded_into_vectors(isa):
-    count = len(seeds(24, 300))
+    count = len(seeds(24, 100))
     done = python(
         f"""
 import torch
