@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 
@@ -16,6 +17,7 @@ _SIZES = tuple(2**n for n in range(20, 29))  # bytes that copies move; those of 
 _STAYS = 2 / 3  # of the best speed
 _ROUNDS = 4
 _SECONDS = 0.1  # of a round for each number
+K = TypeVar("K")
 
 
 def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[str, float]]:
@@ -30,14 +32,16 @@ def measure(say: Callable[[str], None] = lambda line: None) -> dict[int, dict[st
                 torch.set_num_threads(count)
                 say(f"{in_words(count)}, round {number + 1} of {_ROUNDS}")
                 round = {"call": _calling()} | {name: _product(name) for name in DTYPES}
-                best = found.setdefault(count, round)
-                found[count] = {name: (min if name == "call" else max)(best[name], round[name]) for name in round}
+                found[count] = _better(found.get(count, round), round)
                 speeds = {size: _copying(size) for size in _SIZES}
-                fastest = copies.setdefault(count, speeds)
-                copies[count] = {size: max(fastest[size], speeds[size]) for size in _SIZES}
+                copies[count] = _better(copies.get(count, speeds), speeds)
     finally:
         torch.set_num_threads(threads)
     return {count: _moving(copies[count]) | of for count, of in found.items()}
+
+
+def _better(one: dict[K, float], other: dict[K, float]) -> dict[K, float]:
+    return {name: (min if name == "call" else max)(one[name], other[name]) for name in other}
 
 
 def _moving(speeds: dict[int, float]) -> dict[str, float]:
