@@ -15,9 +15,8 @@ import torch
 
 import convarium as cv
 from convarium._engines import ENGINES
-from convarium._planner.choice import choose
+from convarium._planner.choice import choose, contenders
 from convarium._planner.profile import machine
-from convarium._planner.reckon import seconds
 from convarium._spec.problem import MAPS, Problem
 
 from .measure import interleaved
@@ -134,14 +133,7 @@ def _measured(line: str, problem: Problem) -> list[Found]:
     pairs = {"forward": (input, weight), "grad_input": (output, weight), "grad_weight": (input, output)}
     found = []
     for map in MAPS:
-        reckoned = {}
-        for name, engine in ENGINES.items():
-            if (
-                engine.UNASKED is None
-                and engine.supports(map, problem) is None
-                and (work := engine.work(map, problem)) is not None
-            ):
-                reckoned[name] = seconds(work, problem, machine())
+        reckoned = {name: took for name, (took, _) in contenders(map, problem, machine())[0].items()}
         planned = choose(map, problem).engine
         calls = {
             name: lambda name=name, map=map: getattr(ENGINES[name], map)(problem, *pairs[map])

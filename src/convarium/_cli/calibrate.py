@@ -45,7 +45,7 @@ def calibrate(
         return
     print(profile.cpu())
     for threads, of in settings.items():
-        print(f"  {threads} thread{'s' if threads > 1 else ''}")
+        print(f"  {profile.in_words(threads)}")
         print(f"    memory      {of['memory'] / 1e9:8.1f} GB/s, read and written")
         print(f"    cache       {of['cache'] / 1e9:8.1f} GB/s, of {of['near'] / 2**20:.3g} MiB")
         print(f"    call        {of['call'] * 1e6:8.1f} \u00b5s")

@@ -89,7 +89,7 @@ def _asked(map: Map, problem: Problem, requested: str, call: str, machine: Machi
 @lru_cache(maxsize=4096)
 def _planned(problem: Problem, machine: Machine) -> dict[Map, Choice]:
     """For each map the engine that is reckoned to take the least time, or torch's own function for all of them."""
-    reckoned = {map: _reckoned(map, problem, machine) for map in MAPS}
+    reckoned = {map: contenders(map, problem, machine) for map in MAPS}
     whole = _whole(problem, machine, [able for able, _ in reckoned.values()])
     planned: dict[Map, Choice] = {}
     for map, (able, against) in reckoned.items():
@@ -104,7 +104,7 @@ def _planned(problem: Problem, machine: Machine) -> dict[Map, Choice]:
     return planned
 
 
-def _reckoned(map: Map, problem: Problem, machine: Machine) -> tuple[dict[str, tuple[float, Work]], dict[str, str]]:
+def contenders(map: Map, problem: Problem, machine: Machine) -> tuple[dict[str, tuple[float, Work]], dict[str, str]]:
     """The time and work of each engine that may be chosen, and why the others may not."""
     able: dict[str, tuple[float, Work]] = {}
     against: dict[str, str] = {}
