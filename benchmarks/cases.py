@@ -64,10 +64,10 @@ class Case:
             return cv.ChannelGraph.interlaced(self.inputs, self.outputs, self.groups)
         if self.kind != "graph":
             return None
-        mask = (
-            torch.rand(self.outputs, self.inputs, generator=torch.Generator().manual_seed(0)) < self.options["density"]
-        )
-        mask[torch.arange(self.outputs), torch.arange(self.outputs) % self.inputs] = True
+        score = torch.rand(self.outputs, self.inputs, generator=torch.Generator().manual_seed(0))
+        score[torch.arange(self.outputs), score.argmax(1)] += 1  # of each output one edge comes before all others
+        edges = round(self.options["density"] * score.numel())
+        mask = score >= score.flatten().topk(max(edges, self.outputs)).values[-1]
         return cv.ChannelGraph.from_mask(mask)
 
     @property

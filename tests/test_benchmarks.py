@@ -54,6 +54,15 @@ def test_a_wrong_option_is_refused_in_one_line(words, said):
     assert done.stderr == f"python -m benchmarks: {said}\n"
 
 
+def test_a_graph_has_the_part_of_the_edges_that_was_asked_for_and_every_output_a_parent():
+    for case in cases.read():
+        if case.kind != "graph":
+            continue
+        assert case.graph is not None
+        assert case.graph.n_edges == round(case.options["density"] * case.inputs * case.outputs), case.name
+        assert all(case.graph.parents(output) for output in range(case.outputs)), case.name
+
+
 def test_peers_that_are_the_same_function_agree_on_a_small_case():
     case = cases.Case("small", "depthwise", 2, 2, (601,), (300,), 2)
     x, w = torch.randn(case.input_shape), torch.randn(case.weight_shape)
