@@ -72,6 +72,19 @@ class LineBlocks {
   i64 lanes_, vectors_, most_;
 };
 
+struct Edges {
+  bool top, bottom;
+};
+
+// Where a block's first line reads in the second direction, if all of its taps are one column: lines that are outside add
+// nothing.
+inline bool is_one_column(const Phase& phase, i64& from) {
+  if (phase.across != 1 || phase.taps < 1 || phase.taps > kMostChunk) return false;
+  const i64 first = phase.from[0], last = phase.from[phase.taps - 1];
+  from = first < last ? first : last;
+  return first + last - 2 * from == phase.taps - 1;
+}
+
 // Whether all weights of some wires are numbers, and not infinite: then those that meet zeros around a sample add nothing.
 template <class T>
 bool are_finite(const cv_problem& p, const T* weight, const Wires& wires, Range some) {
@@ -134,7 +147,7 @@ int correlate_lines(const cv_problem& asked, bool back, const cv_tensor& asked_f
     T *const near = scratches.get() + own * worker, *const apart = near + planes.values();
 
     // What a block of a channel reads, computed and put into its place; of so many positions in the second direction.
-    const auto write = [&](i64 row, const LineBlock& block, i64 count, S* out) {
+    const auto write = [&](i64 row, const LineBlock& block, Edges edges, i64 count, S* out) {
       const i64 width = (block.vectors - 1) * block.apart + lanes;
       const bool whole = block.columns == (pieces ? block.lines * width : width);
       const T* const x = near + block.q[0] * planes.sheet() + block.q[1] * planes.pitch() + block.q[2];
@@ -149,7 +162,9 @@ int correlate_lines(const cv_problem& asked, bool back, const cv_tensor& asked_f
                      pitch,
                      block.apart,
                      apart,
-                     width};
+                     width,
+                     edges.top,
+                     edges.bottom};
       if constexpr (!kIsHalf<S>)
         if (whole && step == 1 && !folds) {
           lines.out = out;
@@ -192,12 +207,19 @@ int correlate_lines(const cv_problem& asked, bool back, const cv_tensor& asked_f
         };
         const i64 lines[3] = {n[0], folds ? segment : n[1], folds ? V : n[2]};
         const LineBlock* const end = blocks.cut(lines, chunks_of, own_blocks);
+        i64 column = 0;
+        const bool cuts = !folds && !pieces && is_one_column(*phase[1], column);
+        // Whether a block's first lines are inside, of those that its taps do not all read, and its last.
+        const auto edges = [&](const LineBlock& block) {
+          const i64 first = begin[1] + block.q[1] + column, others = phase[1]->taps - 1;
+          return Edges{!cuts || first + others > 0, !cuts || first + block.lines < sizes[1]};
+        };
         for (i64 row = rows.begin; row < rows.end; ++row) {
           next.step();
           for (const LineBlock* block = own_blocks; block < end; ++block) {
             i64 at = place + row * to.strides[1];
             for (int d = 0; d < 3; ++d) at += block->q[d] * phase[d]->step * to.strides[2 + d];
-            write(row, *block, n[1], static_cast<S*>(to.data) + at);
+            write(row, *block, edges(*block), n[1], static_cast<S*>(to.data) + at);
           }
         }
       });

@@ -30,9 +30,10 @@ struct Lines {
   i64 pitch, apart;
   T* out;
   i64 out_pitch;
+  bool top, bottom;  // whether lines that not all taps of a chunk read, at the first and the last, hold anything
 };
 
-template <class T, int V, int NV, int R, int M>
+template <class T, int V, int NV, int R, int M, bool Cut>
 [[gnu::always_inline]] inline void add_chunks(const Lines<T>& lines, const T* weight, const T* x,
                                               typename Vector<T, V>::type (&sum)[R][NV]) {
   using Vec = typename Vector<T, V>::type;
@@ -41,6 +42,24 @@ template <class T, int V, int NV, int R, int M>
     T w[M];
     for (int m = 0; m < M; ++m) w[m] = weight[lines.chunk_weight[chunk * kMostChunk + m]];
     const T* from = x + lines.chunk_from[chunk];
+    if constexpr (Cut) {
+      const auto add = [&]<int Line>(std::integral_constant<int, Line>) {
+        Vec xs[NV];
+        for (int v = 0; v < NV; ++v) hold(xs[v] = load<T, V>(from + Line * pitch + v * apart));
+#pragma GCC unroll 4
+        for (int m = 0; m < M; ++m)
+          if (Line - m >= 0 && Line - m < R)
+            for (int v = 0; v < NV; ++v) sum[Line - m][v] += w[m] * xs[v];
+      };
+      const auto some = [&]<int First, int... L>(std::integral_constant<int, First>, std::integer_sequence<int, L...>) {
+        (add(std::integral_constant<int, First + L>{}), ...);
+      };
+      constexpr int kPartly = M - 1 < R ? M - 1 : R, kLines = R + M - 1;
+      if (lines.top) some(std::integral_constant<int, 0>{}, std::make_integer_sequence<int, kPartly>{});
+      some(std::integral_constant<int, kPartly>{}, std::make_integer_sequence<int, kLines - 2 * kPartly>{});
+      if (lines.bottom) some(std::integral_constant<int, kLines - kPartly>{}, std::make_integer_sequence<int, kPartly>{});
+      continue;
+    }
 #pragma GCC unroll 16
     for (int line = 0; line < R + M - 1; ++line, from += pitch) {
       Vec xs[NV];
@@ -53,7 +72,7 @@ template <class T, int V, int NV, int R, int M>
   }
 }
 
-template <class T, int V, int NV, int R>
+template <class T, int V, int NV, int R, bool Cut>
 void multiply_lines(const Lines<T>& lines) {
   using Vec = typename Vector<T, V>::type;
   Vec sum[R][NV];
@@ -65,10 +84,10 @@ void multiply_lines(const Lines<T>& lines) {
   for (i64 wire = 0; wire < lines.wires; ++wire) {
     const T* const weight = lines.weight + lines.wire_weight[wire];
     const T* const x = lines.x + lines.wire_from[wire];
-    add_chunks<T, V, NV, R, 1>(lines, weight, x, sum);
-    add_chunks<T, V, NV, R, 2>(lines, weight, x, sum);
-    add_chunks<T, V, NV, R, 3>(lines, weight, x, sum);
-    add_chunks<T, V, NV, R, 4>(lines, weight, x, sum);
+    add_chunks<T, V, NV, R, 1, Cut>(lines, weight, x, sum);
+    add_chunks<T, V, NV, R, 2, Cut>(lines, weight, x, sum);
+    add_chunks<T, V, NV, R, 3, Cut>(lines, weight, x, sum);
+    add_chunks<T, V, NV, R, 4, Cut>(lines, weight, x, sum);
   }
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < NV; ++v) store<T, V>(lines.out + r * lines.out_pitch + v * lines.apart, sum[r][v]);
@@ -76,8 +95,12 @@ void multiply_lines(const Lines<T>& lines) {
 
 template <class T, int V, int NV, int... R>
 void multiply_lines(i64 count, const Lines<T>& lines, std::integer_sequence<int, R...>) {
-  static constexpr void (*table[])(const Lines<T>&) = {multiply_lines<T, V, NV, R + 1>...};
-  table[count - 1](lines);
+  static constexpr void (*whole[])(const Lines<T>&) = {multiply_lines<T, V, NV, R + 1, false>...};
+  if constexpr (NV == 1) {  // of two vectors there would be no registers left to skip lines with
+    static constexpr void (*cut[])(const Lines<T>&) = {multiply_lines<T, V, NV, R + 1, true>...};
+    if (!lines.top || !lines.bottom) return cut[count - 1](lines);
+  }
+  whole[count - 1](lines);
 }
 
 template <class T>
