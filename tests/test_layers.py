@@ -202,6 +202,28 @@ def test_a_state_dict_of_torchs_own_layer_is_recognised(name, layer):
         )
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_state_dict_of_torchs_groups_is_recognised(transposed):
+    theirs = (torch.nn.ConvTranspose2d if transposed else torch.nn.Conv2d)(4, 6, 3, groups=2)
+    kind = cv.nn.ChannelConvTranspose2d if transposed else cv.nn.ChannelConv2d
+    layer = kind(cv.ChannelGraph.groups(*((6, 4) if transposed else (4, 6)), 2), 3)
+    with pytest.raises(RuntimeError, match=r"a weight of groups; this layer takes weight.flatten\(0, 1\)"):
+        layer.load_state_dict({**layer.state_dict(), **theirs.state_dict()})
+    layer.load_state_dict({**layer.state_dict(), **theirs.state_dict(), "weight": theirs.weight.flatten(0, 1)})
+    input = torch.randn(1, 4, 5, 5)
+    torch.testing.assert_close(layer(input), theirs(input))
+    other = kind(cv.ChannelGraph.interlaced(*((6, 4) if transposed else (4, 6)), 2), 3)
+    with pytest.raises(RuntimeError, match="size mismatch for weight"):
+        other.load_state_dict({**other.state_dict(), **theirs.state_dict()})
+
+
+def test_edges_that_are_no_whole_numbers_are_refused():
+    layer = cv.nn.ChannelConv2d(cv.ChannelGraph.interlaced(4, 4, 2), 3)
+    state = layer.state_dict()
+    with pytest.raises(RuntimeError, match=r"edges: edges are whole numbers, got torch.float32"):
+        layer.load_state_dict({**state, "edges": state["edges"].float() + 0.4})
+
+
 def test_other_forms_draw_no_numbers_and_keep_what_is_frozen():
     state = torch.get_rng_state()
     layers = [cv.nn.Conv2d(4, 6, 3), KINDS["tiled"](), KINDS["channel"](), KINDS["local graph"]()]

@@ -779,6 +779,8 @@ def test_convert_writes_weights(cut, tmp_path, capsys):
         (["verify", "RUN/run.json"], "RUN/run.json: no such folder"),
         (["convert", "RUN", "out.pt"], "OUT must be a .safetensors file, got out.pt"),
         (["convert", "RUN", "RUN"], "OUT must be a .safetensors file, got RUN"),
+        (["convert", "RUN", "RUN/networks/w.safetensors"], "OUT must lie outside of a run and of a checkpoint, not in RUN: got"),
+        (["convert", "CHECKPOINT", "CHECKPOINT/tensors.safetensors"], "OUT must lie outside of a run and of a checkpoint"),
         (["convert", "RUN", "o.safetensors", "--network", "x"], "--network: expected TASK/KIND/SEED, such as plain/"),
         (["convert", "RUN", "o.safetensors", "--network", "plain/local/1"], "RUN: has no network plain/local/seed-1"),
         (["convert", "CHECKPOINT", "o.safetensors", "--network", "plain/local/1"], "--network: CHECKPOINT is a checkpoint"),

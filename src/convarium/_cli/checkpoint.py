@@ -122,10 +122,13 @@ def convert(
     """Write a network's weights as one .safetensors file."""
     from .._files import atomic
     from .._train.position import Position
-    from .._train.run_folder import weights_file
+    from .._train.run_folder import MARK, weights_file
 
     if target.suffix != ".safetensors":
         raise InputError(f"OUT must be a .safetensors file, got {target}")
+    for folder in target.resolve().parents:
+        if folder == path.resolve() or (folder / MARK).is_file():
+            raise InputError(f"OUT must lie outside of a run and of a checkpoint, not in {folder}: got {target}")
     if network is None:
         position = Position.read(_checkpoint(path))
         key, weights = position.key, position.fit["network"]

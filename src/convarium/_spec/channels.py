@@ -322,7 +322,7 @@ class ChannelGraph:
     def _of_mask(cls, call: str, mask: Mask, allow_empty: bool) -> ChannelGraph:
         outputs, inputs = mask.shape
         reads = mask.sum(axis=1)
-        if not allow_empty and not reads.all():
+        if not flag(call, "allow_empty", allow_empty) and not reads.all():
             empty = np.flatnonzero(reads == 0).tolist()
             raise ValueError(f"{call}: outputs {few(empty)} read no input; allow_empty=True lets them be zero")
         return cls(inputs, outputs, packed(mask))
@@ -499,6 +499,7 @@ def _mask(graph: ChannelGraph) -> Mask:
     if kind == "e":
         mask = unpacked(graph.in_channels, graph.out_channels, rest)
     else:
+        check_bits("ChannelGraph", graph.in_channels, graph.out_channels)
         mask = regular_mask(graph.in_channels, graph.out_channels, kind, int(rest))
     mask.setflags(write=False)
     return mask

@@ -282,24 +282,36 @@ class Layer(nn.Module):
         errors: list[str] = rest[-1]
         loaded = state_dict.get(key)
         if self.channels is not None and isinstance(loaded, Tensor) and not loaded.is_meta:  # which has no numbers
-            if (difference := _difference(self.channels.edges, loaded.cpu().long().numpy())) is not None:
+            if loaded.is_floating_point() or loaded.is_complex():
+                errors.append(f"{key}: edges are whole numbers, got {loaded.dtype}")
+            elif (difference := _difference(self.channels.edges, loaded.cpu().long().numpy())) is not None:
                 errors.append(f"{key}: the channel graph is another one: {difference}")
             state_dict = {**state_dict, key: torch.tensor(self.channels.edges, device=loaded.device)}
         weight = state_dict.get(prefix + "weight")
-        if isinstance(weight, Tensor) and not is_lazy(weight) and (form := self._other_form(weight.ndim)) is not None:
+        if isinstance(weight, Tensor) and not is_lazy(weight) and (form := self._other_form(weight.shape)) is not None:
             errors.append(f"{prefix}weight: {form}")
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def _other_form(self, rank: int) -> str | None:
-        """What to do with a weight of so many dimensions that is another layer's; None if there is nothing to say."""
-        own, n = len(self._weight_shape()), self._n
-        if self.tile is not None and rank == own - n:
+    def _other_form(self, shape: torch.Size) -> str | None:
+        """What to do with a weight of this shape that is another layer's; None if there is nothing to say."""
+        own, n, graph = len(self._weight_shape()), self._n, self.channels
+        if self.tile is not None and len(shape) == own - n:
             home = f"{'' if self.channels is None else 'Channel'}Conv{'Transpose' if self.transposed else ''}{n}d"
             size = getattr(self, "input_size", None)
             to = f"tile={self.tile}" if size is None else f"input_size={size}"
             return f"the file has a shared weight; load it into cv.nn.{home}, then .untie({to})"
-        if self.tile is None and self.channels is not None and rank == n + 2:
-            return "the file has a dense weight; of it, this layer takes weight[edges[1], edges[0]]"
+        if self.tile is None and graph is not None and len(shape) == n + 2:
+            if shape[:2] == (graph.out_channels, graph.in_channels):
+                return "the file has a dense weight; of it, this layer takes weight[edges[1], edges[0]]"
+            counts = graph.in_channels, graph.out_channels
+            groups = counts[0] // max(shape[1], 1)
+            fits = (
+                groups > 0
+                and shape[:2] == (counts[1], counts[0] // groups)
+                and not any(count % groups for count in counts)
+            )
+            if fits and graph == ChannelGraph.groups(*counts, groups):
+                return "the file has a weight of groups; this layer takes weight.flatten(0, 1)"
         return None
 
 

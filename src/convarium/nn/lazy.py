@@ -80,7 +80,7 @@ class _Lazy(LazyModuleMixin):  # a mixin before a local layer: self has what tha
         parameter = self.weight if name == "weight" else self.bias
         if is_lazy(parameter) or tuple(parameter.shape) == shape:
             return
-        form = self._other_form(parameter.ndim) if name == "weight" else None
+        form = self._other_form(parameter.shape) if name == "weight" else None
         raise ValueError(
             f"{type(self).__name__}: input {written(input.shape)} needs a{'' if name == 'weight' else 'n'} {name} of shape "
             f"{written(shape)}, but the loaded one has {written(parameter.shape)}{'' if form is None else f'; {form}'}"
