@@ -303,14 +303,8 @@ class Layer(nn.Module):
         if self.tile is None and graph is not None and len(shape) == n + 2:
             if shape[:2] == (graph.out_channels, graph.in_channels):
                 return "the file has a dense weight; of it, this layer takes weight[edges[1], edges[0]]"
-            counts = graph.in_channels, graph.out_channels
-            groups = counts[0] // max(shape[1], 1)
-            fits = (
-                groups > 0
-                and shape[:2] == (counts[1], counts[0] // groups)
-                and not any(count % groups for count in counts)
-            )
-            if fits and graph == ChannelGraph.groups(*counts, groups):
+            kind, _, groups = graph.text.partition(":")
+            if kind == "g" and shape[:2] == (graph.out_channels, graph.in_channels // int(groups)):
                 return "the file has a weight of groups; this layer takes weight.flatten(0, 1)"
         return None
 
