@@ -72,12 +72,12 @@ class LineBlocks {
   i64 lanes_, vectors_, most_;
 };
 
+// Whether what not all taps of a block read, before the lines that they do and after them, is inside.
 struct Edges {
   bool top, bottom;
 };
 
-// Where a block's first line reads in the second direction, if all of its taps are one column: lines that are outside add
-// nothing.
+// Whether a phase's taps are one column, and where its first position reads the first of it.
 inline bool is_one_column(const Phase& phase, i64& from) {
   if (phase.across != 1 || phase.taps < 1 || phase.taps > kMostChunk) return false;
   const i64 first = phase.from[0], last = phase.from[phase.taps - 1];
@@ -209,7 +209,6 @@ int correlate_lines(const cv_problem& asked, bool back, const cv_tensor& asked_f
         const LineBlock* const end = blocks.cut(lines, chunks_of, own_blocks);
         i64 column = 0;
         const bool cuts = !folds && !pieces && is_one_column(*phase[1], column);
-        // Whether a block's first lines are inside, of those that its taps do not all read, and its last.
         const auto edges = [&](const LineBlock& block) {
           const i64 first = begin[1] + block.q[1] + column, others = phase[1]->taps - 1;
           return Edges{!cuts || first + others > 0, !cuts || first + block.lines < sizes[1]};

@@ -42,7 +42,7 @@ template <class T, int V, int NV, int R, int M, bool Cut>
     T w[M];
     for (int m = 0; m < M; ++m) w[m] = weight[lines.chunk_weight[chunk * kMostChunk + m]];
     const T* from = x + lines.chunk_from[chunk];
-    if constexpr (Cut) {
+    if constexpr (Cut) {  // with each line a constant: a compiler would keep sums in memory otherwise
       const auto add = [&]<int Line>(std::integral_constant<int, Line>) {
         Vec xs[NV];
         for (int v = 0; v < NV; ++v) hold(xs[v] = load<T, V>(from + Line * pitch + v * apart));
