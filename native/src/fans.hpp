@@ -149,6 +149,10 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
       const T* const kernel = packed.weight() + own_kernel;
       const i64 ahead = kernels_of(p) > 16 ? kernel_of(p, next) - own_kernel : 0;
       if constexpr (!Back) __builtin_memset(sums, 0, own_sums * sizeof(T));
+      if constexpr (Back)  // what all outputs give back at the next position
+        for (i64 o = 0; o < read_channels; ++o)
+          for (i64 lane = mine.lanes.begin; lane < mine.lanes.end; lane += 64 / sizeof(T))
+            __builtin_prefetch(laned.get() + (o * plane + position + 1) * lanes + lane, 0, 3);
       for (i64 channel = mine.channels.begin; channel < mine.channels.end; ++channel) {
         const i64 first = wires.begin(channel), count = wires.end(channel) - first, x_at = channel * x_plane * lanes + origin;
         if (!count) continue;
