@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import math
 import multiprocessing
 import os
-import random
 import re
 import subprocess
 import sys
@@ -17,11 +15,11 @@ import pytest
 import torch
 
 import convarium as cv
-from convarium._engines import definition, native
+from convarium._engines import native
 from convarium._native import library, memory, threads
 from convarium._spec.problem import MAPS
-from family import Case, random_case, seeds
-from test_engines import check, operands
+from family import random_case, seeds
+from test_engines import check
 
 HERE = Path(__file__).parent
 CORE = library.load()
@@ -72,44 +70,6 @@ print(ran)
         CONVARIUM_ISA=isa,
     )
     assert done.stdout.strip() == str(count), done.stderr
-
-
-def long_line(seed: int) -> Case:
-    """A line alone, longer than vectors are wide; so long that it is cut in parts, at times, and worth folding unasked."""
-    rnd = random.Random(seed)
-    inputs, outputs, kernel = rnd.choice((1, 3, 16, 40)), rnd.choice((2, 16, 24)), rnd.choice((2, 3, 4, 5, 9, 13))
-    size, tile = kernel + rnd.randint(1, rnd.choice((60, 600, 5000))), rnd.choice((1, 1, 2))
-    options = {
-        "stride": (rnd.choice((1, 1, 2)),),
-        "padding": rnd.choice((0, 1, kernel - 1)),
-        "flip": rnd.random() < 0.5,
-    }
-    weight = (
-        (outputs, tile, inputs, kernel)
-        if size // options["stride"][0] - kernel > tile > 1
-        else (outputs, inputs, kernel)
-    )
-    return Case(seed, 1, (rnd.choice((1, 2, 5)), inputs, size), weight, tuple(native.DTYPES)[seed % 4], options)
-
-
-@on_each
-def test_long_lines_are_folded_into_vectors(isa):
-    count = len(seeds(24, 100))
-    done = python(
-        f"""
-import torch
-from convarium._engines import native
-from test_engines import check
-from test_native import long_line
-for seed in range({count}):
-    native.WAY = native.LINES if seed // 4 % 2 else 0
-    native._described.cache_clear()
-    check("native", long_line(seed))
-print("right")
-""",
-        CONVARIUM_ISA=isa,
-    )
-    assert done.stdout.strip() == "right", done.stderr
 
 
 IDENTITIES = """
@@ -165,24 +125,6 @@ def test_every_way_agrees_with_the_definition(monkeypatch, way):
     native._described.cache_clear()
     for seed in seeds(100, 1000):
         check("native", random_case(seed, tuple(native.DTYPES)[seed % 4], least_batch=1))
-    native._described.cache_clear()
-
-
-@missing
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_zeros_around_a_sample_are_no_part_of_a_sum(monkeypatch, value):
-    """Along the lines a tap in the padding is multiplied with a zero, which a number that is not finite turns into none."""
-    monkeypatch.setattr(native, "WAY", native.LINES)
-    native._described.cache_clear()
-    for seed in seeds(60, 300):
-        case = random_case(seed, torch.float64, least_batch=1)
-        problem = case.problem()
-        for map, pair in operands(case).items():
-            for which in (0, 1):
-                marked = [t.clone() for t in pair]
-                marked[which].view(-1)[seed % marked[which].numel()] = value
-                expected, got = (getattr(engine, map)(problem, *marked) for engine in (definition, native))
-                assert torch.equal(expected.isfinite(), got.isfinite()), f"{map} operand {which} {case}"
     native._described.cache_clear()
 
 

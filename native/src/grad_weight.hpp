@@ -2,6 +2,7 @@
 // and where these are few, what they read: each weight is summed by one thread.
 #pragma once
 
+#include "abreast.hpp"
 #include "accumulate.hpp"
 #include "own_kernels.hpp"
 #include "turned_corners.hpp"
@@ -13,8 +14,8 @@ template <class S>
 int grad_weight(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   if (!count_of_blocks(p)) return CV_OK;  // there are no weights
   const bool neighbours = p.way & CV_NEIGHBOURS;
-  const auto sum =
-      neighbours ? (are_own(p) ? sum_own<S> : accumulate<S>) : (are_own(p) ? with_turned_corners<S> : with_turned_sums<S>);
+  const auto own = goes_abreast<Computed<S>>(p) ? sum_own_abreast<S> : sum_own<S>;
+  const auto sum = neighbours ? (are_own(p) ? own : accumulate<S>) : (are_own(p) ? with_turned_corners<S> : with_turned_sums<S>);
   return sum(p, input, grad_output, grad_weight, threads);
 }
 

@@ -222,6 +222,18 @@ inline void copy_lanes(int lanes, const T* from, T* to) {
   else __builtin_memcpy(to, from, Lanes<T>::kLeast * sizeof(T));
 }
 
+// Few numbers, without a call: whole parts, of which the last ends where they do. (A vector with a mask is slower to write.)
+template <class T, int V = Lanes<T>::kVector>
+inline void copy_few(const T* from, i64 count, T* to) {
+  if (count < V) {
+    if constexpr (V > 1) copy_few<T, V / 2>(from, count, to);
+    return;
+  }
+  i64 i = 0;
+  for (; i + V <= count; i += V) __builtin_memcpy(to + i, from + i, V * sizeof(T));
+  if (i < count) __builtin_memcpy(to + count - V, from + count - V, V * sizeof(T));
+}
+
 // Of what is left the next of equal parts, none larger than `most`.
 inline i64 next_part(i64 left, i64 most) {
   const i64 parts = (left + most - 1) / most;

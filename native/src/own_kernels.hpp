@@ -74,17 +74,6 @@ void few_totals(i64 wires, const T* g, const i64* output, const T* x, const i64*
     }
 }
 
-// Few numbers, without a call.
-template <class T>
-inline void copy_few(const T* from, i64 count, T* to) {
-  for (; count >= 8; count -= 8, from += 8, to += 8) __builtin_memcpy(to, from, 8 * sizeof(T));
-  if (count >= 4) {
-    __builtin_memcpy(to, from, 4 * sizeof(T));
-    count -= 4, from += 4, to += 4;
-  }
-  for (; count; --count) *to++ = *from++;
-}
-
 template <class S>
 int sum_own(const cv_problem& p, const cv_tensor& input, const cv_tensor& grad_output, void* grad_weight, int threads) {
   using T = Computed<S>;

@@ -75,7 +75,7 @@ def work(map: Map, problem: Problem) -> Work:
     own = problem.tile == problem.output_size  # each position its own kernel
     if way == NEIGHBOURS and problem.tile[-1] == problem.output_size[-1]:
         fans = readers / (readers + 4)  # what is read of a channel serves all that read it; the core's own line is near
-        efficiency = {"forward": 0.7 * fans, "grad_input": 0.7 * fans, "grad_weight": 0.5 * lanes / (lanes + 12)}[map]
+        efficiency = {"forward": 0.7 * fans, "grad_input": 0.7 * fans, "grad_weight": 0.7 * lanes / (lanes + 10)}[map]
     elif way == NEIGHBOURS and map == "grad_weight":
         blocked = sum(each.outputs.size for each in blocks) >= 4 * sum(len(each.outputs) for each in blocks)
         efficiency = 0.24 + 0.17 * min(outputs if blocked else readers, 4)
