@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 from torch.nn.utils import prune
@@ -171,6 +172,8 @@ def broken(kind, folder):
             file["x"] = np.zeros(3)
     elif kind == "pickle":
         path.write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
+    elif kind == "safetensors":
+        safetensors.torch.save_file({"weight": torch.zeros(200)}, path)
     elif kind == "text":
         path.write_text("hello")
     elif kind == "functional":
@@ -197,6 +200,7 @@ def broken(kind, folder):
             r"m\.h5: has no Keras model in it, or weights alone; save the whole model: model\.save\(\.\.\.\)$",
         ),
         ("pickle", r"m\.h5: this is a pickle, which can run code when it is read; it is not opened$"),
+        ("safetensors", r"m\.h5: this is a safetensors file already, as convert writes them; it reads Keras models$"),
         ("text", r"m\.h5: neither an HDF5 file nor a \.keras file$"),
         ("functional", r"m\.h5: the model is Functional, not Sequential; give its layers one by one, as a list$"),
         (

@@ -142,7 +142,7 @@ def test_from_weight_keeps_the_largest_kernels(shape) -> None:
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     tile = {6: 2, 8: 3}.get(len(shape), 0)
     norms = weight.movedim(1 + tile, 1).flatten(2).norm(dim=2)
-    for keep in (0.01, 0.25, 0.5, 1.0):
+    for keep in (0.01, 0.25, np.float32(0.5), 1):
         graph = ChannelGraph.from_weight(weight, keep)
         mask = torch.from_numpy(graph.mask())
         assert graph.n_edges == max(round(keep * norms.numel()), shape[0])
@@ -258,6 +258,11 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
         (lambda: ChannelGraph.from_weight(torch.nn.Conv2d(4, 4, 3, device="meta")), TypeError, "must be a dense tensor with numbers"),
         (lambda: ChannelGraph.from_weight(torch.nn.Conv2d), TypeError, "got <class 'torch.nn.modules.conv.Conv2d'>"),
         (lambda: ChannelGraph.from_weight(torch.randn(4, 4, 3), 0), ValueError, "keep must be more than 0 and at most 1, got 0"),
+        (lambda: ChannelGraph.from_weight(torch.randn(4, 4, 3), "0.5"), TypeError, "keep must be a number, .* got '0.5'"),
+        (lambda: ChannelGraph.from_weight(torch.randn(4, 4, 3), True), TypeError, "keep must be a number, .* got True"),
+        (lambda: ChannelGraph.from_mask([[1, 0], [1]]), TypeError, r"mask must be .*, its rows equally long, got \[\[1, 0\], \[1\]\]"),
+        (lambda: ChannelGraph.from_mask(torch.eye(3).to_sparse()), TypeError, "mask must be .*, dense and with numbers, got"),
+        (lambda: ChannelGraph.from_mask(torch.eye(3, device="meta")), TypeError, "mask must be .*, dense and with numbers, got"),
         (lambda: ChannelGraph.from_weight(torch.full((4, 4, 3), math.nan)), ValueError, "not finite"),
         (lambda: ChannelGraph.from_scipy(np.eye(3)), TypeError, "must be a SciPy sparse matrix.*from_mask takes arrays"),
         (lambda: ChannelGraph.from_scipy(scipy.sparse.csr_array(2 * np.eye(3))), ValueError, "must hold only 0 and 1, got 2"),
@@ -352,7 +357,7 @@ def test_costs_count_numbers_of_any_kind_of_integer() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", '{"format": "convarium channel graph 1"}', b"\xff\xfe\x00",
+    ["", "{", "[]", "{}", "[" * 100_000, "1" * 5_000, '{"format": "convarium channel graph 1"}', b"\xff\xfe\x00",
      '{"format": "convarium channel graph 1", "in_channels": 4, "out_channels": 4, "edges": "g:3"}',
      '{"format": "convarium channel graph 1", "in_channels": "4", "out_channels": 4, "edges": "g:2"}',
      '{"format": "convarium channel graph 1", "in_channels": 4, "out_channels": 4, "edges": 7}',
@@ -363,6 +368,12 @@ def test_a_file_that_is_no_graph_is_refused(content, tmp_path) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(ValueError, match=r"ChannelGraph.load: .*graph.json is no channel graph: "):
         ChannelGraph.load(path)
+
+
+def test_masks_are_taken_in_any_dtype() -> None:
+    graph = ChannelGraph.interlaced(4, 6, 2)
+    for dtype in (torch.bool, torch.uint8, torch.bfloat16, torch.float16, torch.float64):
+        assert ChannelGraph.from_mask(torch.from_numpy(graph.mask()).to(dtype)) == graph
 
 
 def test_a_file_that_cannot_be_written_is_left_as_it_was(tmp_path, monkeypatch) -> None:

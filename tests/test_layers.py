@@ -155,6 +155,13 @@ def test_layers_speak_in_their_own_name(name):
     assert str(caught.value).startswith(words)
 
 
+def test_the_graph_of_a_layer_is_settled():
+    layer = cv.nn.ChannelConv2d(cv.ChannelGraph.interlaced(4, 4, 2), 3)
+    with pytest.raises(AttributeError, match=r"ChannelConv2d: channels is settled .*; layer.to_graph\(graph\) is"):
+        layer.channels = cv.ChannelGraph.dense(4, 4)
+    assert layer.channels == cv.ChannelGraph.interlaced(4, 4, 2)
+
+
 def test_graph_layers_load_and_start_anew_whatever_the_default_device():
     layer = KINDS["channel"]()
     state, input = layer.state_dict(), torch.randn(2, 4, 8, 8)

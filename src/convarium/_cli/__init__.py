@@ -57,7 +57,10 @@ def _fail(error: Exception) -> int:
     if _another_ended(error):
         return 1
     if _is_memory(error):
-        return _say("out of memory: use fewer images (--limit), a smaller --size or --batch, or smaller channels", 2)
+        return _say(
+            "out of memory: ask for less at once, such as fewer channels, or a smaller size, batch or number of images",
+            2,
+        )
     if os.environ.get("CONVARIUM_TRACEBACK"):
         raise error
     return _say(f"a fault of our own, {type(error).__name__}: {error} (CONVARIUM_TRACEBACK=1 shows where)", 1)

@@ -29,7 +29,7 @@ def read(path: Path) -> list[KerasLayer]:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(8)
+            start = file.read(9)
     except OSError as error:
         raise why(path, error) from None
     for signature, reader in ((b"\x89HDF", _from_h5), (b"PK", _from_zip)):
@@ -38,6 +38,8 @@ def read(path: Path) -> list[KerasLayer]:
                 return reader(path)
             except (KeyError, AttributeError, TypeError, OSError, RuntimeError, zlib.error) as error:
                 raise InputError(f"{path}: the file is damaged ({_first_line(error)})") from None
+    if start[8:] == b"{":  # after the length of its header
+        raise InputError(f"{path}: this is a safetensors file already, as convert writes them; it reads Keras models")
     if start.startswith(b"\x80"):
         raise InputError(f"{path}: this is a pickle, which can run code when it is read; it is not opened")
     raise InputError(f"{path}: neither an HDF5 file nor a .keras file")

@@ -207,7 +207,7 @@ class ChannelGraph:
             layer, that of the convolution it transposes.
 
         Raises:
-            TypeError: neither a convolution nor a dense tensor with numbers.
+            TypeError: neither a convolution nor a dense tensor with numbers; a part that is no number.
             ValueError: a weight of another shape, or with numbers that are not finite; a layer without a shape yet.
 
         Examples:
@@ -220,7 +220,9 @@ class ChannelGraph:
         from .kernels import worth_keeping
 
         call = "ChannelGraph.from_weight"
-        if isinstance(keep, bool) or not isinstance(keep, int | float) or not 0 < keep <= 1:
+        if isinstance(keep, bool) or not isinstance(keep, int | float | np.number):
+            raise TypeError(f"{call}: keep must be a number, more than 0 and at most 1, got {shown(keep)}")
+        if not 0 < keep <= 1:
             raise ValueError(f"{call}: keep must be more than 0 and at most 1, got {shown(keep)}")
         return cls._of_mask(call, worth_keeping(call, weight, float(keep)), allow_empty=True)
 
@@ -301,22 +303,7 @@ class ChannelGraph:
                 that reads nothing (unless ``allow_empty``).
         """
         call = "ChannelGraph.from_mask"
-        try:
-            array = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask)
-        except (TypeError, ValueError, NotImplementedError) as error:
-            raise TypeError(f"{call}: mask must be an array of 0 and 1 (or booleans): {error}") from None
-        if array.dtype.kind not in "biuf":
-            hint = "; ChannelGraph.from_scipy takes sparse matrices" if hasattr(mask, "tocsr") else ""
-            raise TypeError(f"{call}: mask must be an array of 0 and 1 (or booleans), got {type(mask).__name__}{hint}")
-        if array.ndim != 2 or 0 in array.shape:
-            raise ValueError(
-                f"{call}: mask must be (out_channels, in_channels), with at least one of each, got shape {array.shape}"
-            )
-        as_bool = array.astype(np.bool_)
-        if not np.array_equal(as_bool, array):
-            other = array[as_bool != array].flat[0]
-            raise ValueError(f"{call}: mask must hold only 0 and 1 (or booleans), got {other}")
-        return cls._of_mask(call, as_bool, allow_empty)
+        return cls._of_mask(call, exchange.mask_of_array(call, mask), allow_empty)
 
     @classmethod
     def _of_mask(cls, call: str, mask: Mask, allow_empty: bool) -> ChannelGraph:

@@ -7,12 +7,40 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .._files import atomic
 from .patterns import Mask
 from .shown import shown
 
 FORMAT = "convarium channel graph 1"
+
+
+def mask_of_array(call: str, mask: Any) -> Mask:
+    """Of an array, tensor or lists of shape ``(out_channels, in_channels)``, of booleans or 0 and 1."""
+    must = f"{call}: mask must be an array of 0 and 1 (or booleans)"
+    if isinstance(mask, Tensor):
+        if mask.layout != torch.strided or mask.is_meta:
+            raise TypeError(f"{must}, dense and with numbers, got {shown(mask)}")
+        mask = (
+            mask.detach().cpu().to(torch.float64 if mask.is_floating_point() else mask.dtype)
+        )  # NumPy has no bfloat16
+    try:
+        array = np.asarray(mask)
+    except (TypeError, ValueError):
+        raise TypeError(f"{must}, its rows equally long, got {shown(mask)}") from None
+    if array.dtype.kind not in "biuf":
+        hint = "; ChannelGraph.from_scipy takes sparse matrices" if hasattr(mask, "tocsr") else ""
+        raise TypeError(f"{must}, got {type(mask).__name__}{hint}")
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            f"{call}: mask must be (out_channels, in_channels), with at least one of each, got shape {array.shape}"
+        )
+    as_bool = array.astype(np.bool_)
+    if not np.array_equal(as_bool, array):
+        raise ValueError(f"{call}: mask must hold only 0 and 1 (or booleans), got {array[as_bool != array].flat[0]}")
+    return as_bool
 
 
 def mask_of_scipy(call: str, matrix: Any) -> Mask:
@@ -65,7 +93,7 @@ def read(call: str, path: Any) -> tuple[int, int, str]:
     wrong = f"{call}: {path} is no channel graph"
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no text, no JSON, a number too long, or lists too deep
         raise ValueError(f"{wrong}: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{wrong}: its format is not {FORMAT!r}")

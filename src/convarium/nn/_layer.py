@@ -73,12 +73,24 @@ class Layer(nn.Module):
         self.dilation = positive(name, "dilation", dilation, n)
         self.padding = layer_padding(name, padding, n, self.transposed)
         self.padding_mode = layer_padding_mode(name, padding_mode, self.transposed)
-        self.channels = channels
+        self._channels = channels
         self.flip = flag(name, "flip", flip)
         self.engine = engine
         layer_bias(name, bias)
         if channels is not None:
             self.register_buffer("edges", torch.tensor(channels.edges, device=device))
+
+    @property
+    def channels(self) -> ChannelGraph | None:
+        """The graph of which channel reads which; None where groups say so. It stays: the weight and ``edges`` follow from it."""
+        return self._channels
+
+    @channels.setter
+    def channels(self, graph: Any) -> None:
+        raise AttributeError(
+            f"{type(self).__name__}: channels is settled when a layer is made, for its weight follows from it; "
+            "layer.to_graph(graph) is a layer of another graph"
+        )
 
     # -- parameters --------------------------------------------------------------------------------------------------
 
