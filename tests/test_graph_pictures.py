@@ -194,7 +194,7 @@ def test_the_command_writes_where_an_encoding_lacks_its_signs(monkeypatch) -> No
         ("groups 8 8 x", "groups takes IN OUT GROUPS, got 8 8 x"),
         ("groups 8 8 3", "groups=3 does not divide in_channels=8"),
         ("dense 4 4 --wth dense 4 4", "dense takes IN OUT, got 4 4 --wth dense 4 4"),
-        ("dense 4 4 --with", "'' is no kind of graph"),
+        ("dense 4 4 --with", "--with: a graph comes before it and after it: KIND NUMBERS..., KIND one of dense"),
         ("dense 4 4 --with dense 5 5", "layer 2 reads 5 channels, but layer 1 has 4"),
         ("dense 4 4 --output 4", "output must be a channel from 0 to 3, got 4"),
         ("dense 4 4 --draw graph.txt", "must end in .png, .svg, .pdf"),

@@ -273,6 +273,8 @@ DUPLICATE.add_edges_from([("a", "b"), ("a", "b")])
         (lambda: ChannelGraph.from_networkx(networkx.Graph()), ValueError, "0 inputs and 0 outputs"),
         (lambda: ChannelGraph.from_networkx(DUPLICATE), ValueError, "is given twice"),
         (lambda: ChannelGraph.from_networkx(DENSE.to_networkx().reverse()), ValueError, "does not lead from an input to an output"),
+        (lambda: DENSE.save(3), TypeError, "ChannelGraph.save: path must be a str or a Path, got 3"),
+        (lambda: ChannelGraph.depthwise(2**30, 4), ValueError, r"ChannelGraph.depthwise: channels \* multiplier must be at least 1"),
         (lambda: DENSE.restrict(inputs=[4]), ValueError, "inputs must be channels from 0 to 3, got 4"),
         (lambda: DENSE.restrict(outputs=[1, 2, 1]), ValueError, "outputs has channel 1 twice"),
         (lambda: DENSE.restrict(outputs=[]), ValueError, "outputs must be at least one channel"),

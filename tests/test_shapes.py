@@ -284,11 +284,17 @@ def test_the_command(capsys, tmp_path, monkeypatch):
         (["mynet:make"], "--input: give channels and size of the input"),
         (["mynet:make", "--input", "1,9,9"], "--input: whole numbers with x between"),
         (["mynet"], "mynet: neither the folder of a run nor MODULE:NAME"),
-        (["mynet:nothing", "--input", "1x9x9"], "mynet:nothing: AttributeError"),
+        (["mynet:nothing", "--input", "1x9x9"], "mynet:nothing: mynet has no 'nothing'"),
         (["mynet:nn.ReLU.forward.__doc__", "--input", "1x9x9"], "gives no torch.nn.Module"),
+        (
+            ["convarium.models:clcnet_a", "--input", "3x224"],
+            "images must be (batch, 3, height, width), got (1, 3, 224)",
+        ),
         (["mynet:quits", "--input", "1x9x9"], "mynet:quits: SystemExit: bye"),
         (["mynet:make", "--input", "1x9x9", "--task", "plain"], "--task: only a run has it"),
         (["nowhere:make", "--input", "1x9x9"], "nowhere:make: ModuleNotFoundError: No module named 'nowhere'"),
     ):
         assert command(["shapes", *words]) == 2
-        assert message in capsys.readouterr().err
+        shown = capsys.readouterr()
+        assert message in shown.err
+        assert not shown.out

@@ -79,7 +79,11 @@ def _graph(words: list[str]) -> Any:
 
     from .._files.failures import InputError
 
-    kind, *numbers = words or [""]
+    if not words:
+        raise InputError(
+            f"--with: a graph comes before it and after it: KIND NUMBERS..., KIND one of {', '.join(KINDS)}"
+        )
+    kind, *numbers = words
     if kind not in KINDS:
         raise InputError(f"{kind!r} is no kind of graph: {', '.join(KINDS)}")
     if kind == "load":

@@ -50,7 +50,8 @@ def shapes(
     if size is None:
         raise InputError("--input: give channels and size of the input, such as 3x224x224")
     found = told(cv.shapes, model, size)
-    print(json.dumps(found.to_dict(), indent=2) if as_json else found)
+    if as_json or len(found):  # of a network that refuses its input there is nothing to show
+        print(json.dumps(found.to_dict(), indent=2) if as_json else found)
     if found.error is not None:
         raise InputError(found.error)
 
@@ -77,9 +78,13 @@ def _of_module(name: str) -> Any:
         with contextlib.redirect_stdout(sys.stderr):  # what it prints is not our answer
             found: Any = importlib.import_module(module)
             for part in attribute.split("."):
+                if not hasattr(found, part):
+                    raise InputError(f"{name}: {getattr(found, '__name__', module)} has no {part!r}")
                 found = getattr(found, part)
             if not isinstance(found, torch.nn.Module) and callable(found):
                 found = found()
+    except InputError:
+        raise
     except (Exception, SystemExit) as error:  # whatever importing it raises is the user's to read
         raise InputError(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}") from None
     finally:

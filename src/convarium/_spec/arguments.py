@@ -37,8 +37,9 @@ def pairs(call: str, padding: Any, n: int, size: Ints, kernel: Ints, stride: Int
     """Padding before and after, from a number, a number a direction, pairs, or ``'valid'``, ``'same'``, ``'full'``."""
     if isinstance(padding, str):
         if padding not in PADDING_NAMES:
+            hint = f"; padding_mode={padding!r} would fit" if padding in PADDING_MODES else ""
             raise ValueError(
-                f"{call}: padding must be numbers, pairs, or one of {_names(PADDING_NAMES)}, got {shown(padding)}"
+                f"{call}: padding must be numbers, pairs, or one of {_names(PADDING_NAMES)}, got {shown(padding)}{hint}"
             )
         if padding == "valid":
             return ((0, 0),) * n

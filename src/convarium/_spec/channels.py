@@ -92,9 +92,9 @@ class ChannelGraph:
     @classmethod
     def depthwise(cls, channels: int, multiplier: int = 1) -> ChannelGraph:
         """``multiplier`` outputs for each input, which read it alone: ``parents(j) = {j // multiplier}``."""
-        channels = check_count("ChannelGraph.depthwise", "channels", channels)
-        multiplier = check_count("ChannelGraph.depthwise", "multiplier", multiplier)
-        return cls.groups(channels, channels * multiplier, channels)
+        call = "ChannelGraph.depthwise"
+        channels, multiplier = check_count(call, "channels", channels), check_count(call, "multiplier", multiplier)
+        return cls.groups(channels, check_count(call, "channels * multiplier", channels * multiplier), channels)
 
     @classmethod
     def interlaced(cls, in_channels: int, out_channels: int, groups: int) -> ChannelGraph:
@@ -220,7 +220,7 @@ class ChannelGraph:
         from .kernels import worth_keeping
 
         call = "ChannelGraph.from_weight"
-        if isinstance(keep, bool) or not isinstance(keep, int | float | np.number):
+        if isinstance(keep, bool) or not isinstance(keep, int | float | np.floating | np.integer):
             raise TypeError(f"{call}: keep must be a number, more than 0 and at most 1, got {shown(keep)}")
         if not 0 < keep <= 1:
             raise ValueError(f"{call}: keep must be more than 0 and at most 1, got {shown(keep)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -104,5 +105,7 @@ def read(call: str, path: Any) -> tuple[int, int, str]:
 
 
 def write(path: Any, in_channels: int, out_channels: int, edges: str) -> None:
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"ChannelGraph.save: path must be a str or a Path, got {shown(path)}")
     content = {"format": FORMAT, "in_channels": in_channels, "out_channels": out_channels, "edges": edges}
     atomic.replace(Path(path), f"{json.dumps(content, indent=2)}\n".encode())
