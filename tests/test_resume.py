@@ -738,6 +738,22 @@ def test_inspect_says_what_a_checkpoint_holds(cut, capsys):
     assert len(lines) == 5 + len(found["tensors"])
 
 
+def test_what_is_shown_of_a_run_is_its_newest_whole_checkpoint(copy, tmp_path, capsys):
+    second = checkpoint.newest_first(copy / "checkpoints")[1]
+    truncated(newest(copy) / checkpoint.STATE, random.Random(0))
+    for words in (["inspect", str(copy)], ["convert", str(copy), str(tmp_path / "w.safetensors")]):
+        assert command(["checkpoint", *words]) == 0
+        shown = capsys.readouterr()
+        assert shown.err.startswith(f"convarium: passed over: {newest(copy)}")
+        assert shown.err.count("\n") == 1
+    assert command(["checkpoint", "inspect", str(copy)]) == 0
+    assert f"checkpoint  {second}\n" in capsys.readouterr().out
+    for path in checkpoint.newest_first(copy / "checkpoints"):
+        truncated(path / checkpoint.STATE, random.Random(0))
+    assert command(["checkpoint", "inspect", str(copy)]) == 2
+    assert capsys.readouterr().err.startswith(f"convarium: {newest(copy)}")
+
+
 def test_verify_names_what_is_damaged(copy, quick, capsys):
     assert command(["checkpoint", "verify", str(copy)]) == 0
     assert capsys.readouterr().out.count("good") == 2 + 3
@@ -776,7 +792,7 @@ def test_convert_writes_weights(cut, tmp_path, capsys):
     [
         (["inspect", "nowhere"], "nowhere: no such folder"),
         (["inspect", "."], ".: neither the folder of a run nor a checkpoint"),
-        (["verify", "RUN/run.json"], "RUN/run.json: no such folder"),
+        (["verify", "RUN/run.json"], "RUN/run.json: a file, and neither the folder of a run nor a checkpoint"),
         (["convert", "RUN", "out.pt"], "OUT must be a .safetensors file, got out.pt"),
         (["convert", "RUN", "RUN"], "OUT must be a .safetensors file, got RUN"),
         (["convert", "RUN", "RUN/networks/w.safetensors"], "OUT must lie outside of a run and of a checkpoint, not in RUN: got"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -158,7 +159,8 @@ def _run(path: Path) -> RunFolder | None:
     from .._train.run_folder import MARK, RunFolder
 
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder")
+        why = "a file, and neither the folder of a run nor a checkpoint" if path.exists() else "no such folder"
+        raise InputError(f"{path}: {why}")
     if (path / MARK).is_file():
         return RunFolder.open(path)
     if not any((path / name).is_file() for name in (checkpoint.COMPLETE, checkpoint.STATE)):
@@ -167,7 +169,7 @@ def _run(path: Path) -> RunFolder | None:
 
 
 def _checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint that lies there, or the latest one of the run."""
+    """The checkpoint that lies there, or the latest one of the run that is whole, as ``--resume`` finds it."""
     from .._train import checkpoint
 
     run = _run(path)
@@ -175,9 +177,19 @@ def _checkpoint(path: Path) -> Checkpoint:
         return checkpoint.load(path)
     paths = checkpoint.newest_first(run.checkpoints)
     if not paths:
-        why = "it is complete, and --network names one of its networks" if run.complete else "none was written yet"
-        raise InputError(f"{path}: has no checkpoint: {why}")
-    return checkpoint.load(paths[0])
+        reason = "it is complete, and --network names one of its networks" if run.complete else "none was written yet"
+        raise InputError(f"{path}: has no checkpoint: {reason}")
+    damaged: list[InputError] = []
+    for each in paths:
+        try:
+            found = checkpoint.load(each)
+        except checkpoint.Damaged as damage:
+            damaged.append(damage)
+            continue
+        for why in damaged:
+            print(f"convarium: passed over: {why}", file=sys.stderr)
+        return found
+    raise damaged[0]
 
 
 def _checks(run: RunFolder) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -23,6 +23,13 @@ def check_count(call: str, name: str, value: object) -> int:
     return int(value)
 
 
+def check_part(call: str, name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
+        raise TypeError(f"{call}: {name} must be a number, more than 0 and at most 1, got {shown(value)}")
+    if not 0 < value <= 1:
+        raise ValueError(f"{call}: {name} must be more than 0 and at most 1, got {shown(value)}")
+
+
 def check_bits(call: str, inputs: int, outputs: int) -> None:
     """A graph that is kept as the bits of its mask, made with a byte for each."""
     if inputs * outputs > PAIRS:

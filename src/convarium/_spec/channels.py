@@ -25,6 +25,7 @@ from .channel_arguments import (
     check_count,
     check_groups,
     check_most,
+    check_part,
     edge_pairs,
     few,
 )
@@ -220,10 +221,7 @@ class ChannelGraph:
         from .kernels import worth_keeping
 
         call = "ChannelGraph.from_weight"
-        if isinstance(keep, bool) or not isinstance(keep, int | float | np.floating | np.integer):
-            raise TypeError(f"{call}: keep must be a number, more than 0 and at most 1, got {shown(keep)}")
-        if not 0 < keep <= 1:
-            raise ValueError(f"{call}: keep must be more than 0 and at most 1, got {shown(keep)}")
+        check_part(call, "keep", keep)
         return cls._of_mask(call, worth_keeping(call, weight, float(keep)), allow_empty=True)
 
     @classmethod
