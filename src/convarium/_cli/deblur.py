@@ -16,7 +16,8 @@ import typer
 
 from .._files.failures import InputError
 from . import options
-from .sizes import each, told
+from .refusals import told
+from .sizes import each
 from .stopping import Stopped
 
 

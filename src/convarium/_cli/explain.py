@@ -9,7 +9,8 @@ import typer
 
 from .._spec.problem import Map
 from . import options
-from .sizes import each, refuse, sizes, told
+from .refusals import refuse, told
+from .sizes import each, sizes
 
 MAPS: dict[str, Map] = {"forward": "forward", "filter": "grad_weight", "input": "grad_input"}
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from . import options
-from .sizes import each, refuse, told
+from .refusals import refuse, told
+from .sizes import each
 
 KERNELS = {
     "sobel": [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]],

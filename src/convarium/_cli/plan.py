@@ -12,7 +12,8 @@ import typer
 from .._files.failures import InputError, why
 from . import graph as graphs
 from . import options
-from .sizes import each, refuse, sizes, told
+from .refusals import refuse, told
+from .sizes import each, sizes
 
 KINDS = {f"conv{middle}{n}d": (n, bool(middle)) for middle in ("", "_transpose") for n in (1, 2, 3)}
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from . import options
-from .sizes import refuse, sizes, told
+from .refusals import refuse, told
+from .sizes import sizes
 
 
 def shapes(

@@ -1,9 +1,6 @@
-"""Sizes as they are written on a command line, ``3x224x224``, and the library's refusals in the user's words."""
+"""Sizes as they are written on a command line: ``3x224x224``."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from .._files.failures import InputError
 
@@ -31,18 +28,3 @@ def each(name: str, text: str, n: int) -> tuple[int, ...]:
     if len(found) not in (1, n):
         raise InputError(f"{name}: one number or {n}, got {text!r}")
     return found * n if len(found) == 1 else found
-
-
-def told(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-    """What the library refuses, it says in a line that is the user's to read."""
-    try:
-        return function(*arguments, **keywords)
-    except (ValueError, TypeError) as error:
-        raise error if isinstance(error, InputError) else InputError(str(error)) from None
-
-
-def refuse(why: str, **options: Any) -> None:
-    """Refuse options that were given and mean nothing here."""
-    for name, value in options.items():
-        if value not in (None, False, (), []):
-            raise InputError(f"--{name}: {why}")

@@ -19,7 +19,7 @@ from .._train.config import JOBS, LONGEST, Config
 from .._train.kinds import KINDS
 from .._train.tasks import TASKS
 from . import options
-from .sizes import refuse
+from .refusals import refuse
 from .stopping import Stop, Stopped, stoppable
 
 if TYPE_CHECKING:

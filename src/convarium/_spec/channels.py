@@ -29,8 +29,8 @@ from .channel_arguments import (
     edge_pairs,
     few,
 )
-from .edges_text import canonical, packed, regular_mask, unpacked
-from .patterns import Mask
+from .edges_text import canonical, packed, unpacked
+from .patterns import Mask, regular
 from .shown import shown
 
 Indices = npt.NDArray[np.int64]
@@ -485,7 +485,7 @@ def _mask(graph: ChannelGraph) -> Mask:
         mask = unpacked(graph.in_channels, graph.out_channels, rest)
     else:
         check_bits("ChannelGraph", graph.in_channels, graph.out_channels)
-        mask = regular_mask(graph.in_channels, graph.out_channels, kind, int(rest))
+        mask = regular(graph.in_channels, graph.out_channels, kind, int(rest))
     mask.setflags(write=False)
     return mask
 

@@ -7,7 +7,7 @@ import base64
 import numpy as np
 import numpy.typing as npt
 
-from .patterns import Mask
+from .patterns import Mask, regular
 from .shown import shown
 
 
@@ -47,12 +47,5 @@ def _regular(mask: Mask) -> str | None:
     if not reads or inputs % reads or outputs % (inputs // reads):
         return None
     groups = inputs // reads
-    fits = (kind for kind in "gi" if np.array_equal(regular_mask(inputs, outputs, kind, groups), mask))
+    fits = (kind for kind in "gi" if np.array_equal(regular(inputs, outputs, kind, groups), mask))
     return next((f"{kind}:{groups}" for kind in fits), None)
-
-
-def regular_mask(inputs: int, outputs: int, kind: str, groups: int) -> Mask:
-    j, i = np.arange(outputs)[:, None], np.arange(inputs)
-    if kind == "g":
-        return j // (outputs // groups) == i // (inputs // groups)
-    return j % groups == i % groups

@@ -1,6 +1,6 @@
 """Masks of the graphs that people draw: ``(out_channels, in_channels)``, true where the output reads the input.
 
-Regular ones that an operator carries by name (groups, interlaced) are in :mod:`.channels`; these are kept as their bits.
+An operator carries the regular ones by name, and the others as their bits.
 """
 
 from __future__ import annotations
@@ -9,6 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
+
+
+def regular(in_channels: int, out_channels: int, kind: str, groups: int) -> Mask:
+    """Groups (``"g"``), or interlaced ones (``"i"``)."""
+    j, i = np.arange(out_channels)[:, None], np.arange(in_channels)
+    if kind == "g":
+        return j // (out_channels // groups) == i // (in_channels // groups)
+    return j % groups == i % groups
 
 
 def shuffled(in_channels: int, out_channels: int, groups: int) -> Mask:
