@@ -2,8 +2,8 @@
 // position: its window stays in registers for all outputs that read it, or to sum up what all of them give back to it.
 #pragma once
 
+#include "fan_weights.hpp"
 #include "layout.hpp"
-#include "packed.hpp"
 #include "sharing.hpp"
 #include "units.hpp"
 #include "wires.hpp"
@@ -100,9 +100,11 @@ inline bool are_fans(const cv_problem& p) { return kernels_of(p) > 1 && count_of
 template <class S, bool Back>
 int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, const cv_tensor& to, int threads) {
   using T = Computed<S>;
-  const Packed<S> packed(given, weight, threads);
-  if (!packed) return CV_NO_MEMORY;
-  const cv_problem& p = packed.problem();
+  const Wires wires(given, true);
+  if (!wires) return CV_NO_MEMORY;
+  const FanWeights<S> weights(given, weight, wires, threads);
+  if (!weights) return CV_NO_MEMORY;
+  const cv_problem& p = weights.problem();
   const auto read_size = Back ? &cv_axis::output : &cv_axis::size, write_size = Back ? &cv_axis::size : &cv_axis::output;
   const i64 read_channels = Back ? p.out_channels : p.in_channels, write_channels = Back ? p.in_channels : p.out_channels;
   const i64 lanes = lanes_of<T>(p.batch), taps = taps_of(p), positions = outputs_of(p);
@@ -110,8 +112,7 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
   Laned<T> laned(p, read_channels, read_size);
   const i64 plane = laned.plane(), x_plane = Back ? x_positions : plane;
   Buffer<T> result(write_channels * written * lanes);
-  const Wires wires(p, true);
-  if (!laned || !result || !wires) return CV_NO_MEMORY;
+  if (!laned || !result) return CV_NO_MEMORY;
   i64 most = 0;  // wires of a fan
   for (i64 channel = 0; channel < p.in_channels; ++channel)
     if (const i64 count = wires.end(channel) - wires.begin(channel); count > most) most = count;
@@ -146,7 +147,7 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
         side_by_side = met.side_by_side();
       }
       const i64 origin = origin_of(p, s, lanes), own_kernel = kernel_of(p, s);
-      const T* const kernel = packed.weight() + own_kernel;
+      const T* const kernel = weights.get() + own_kernel;
       const i64 ahead = kernels_of(p) > 16 ? kernel_of(p, next) - own_kernel : 0;
       if constexpr (!Back) __builtin_memset(sums, 0, own_sums * sizeof(T));
       if constexpr (Back)  // what all outputs give back at the next position
@@ -158,7 +159,7 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
         if (!count) continue;
         for (i64 k = 0; k < met.n;) {
           const int some = static_cast<int>(next_part(met.n - k, kMostInFan));
-          Fan<T> fan{count,         wires.weights() + first,     outputs.get() + first, kernel + met.weight[k],
+          Fan<T> fan{count,         weights.places() + first,    outputs.get() + first, kernel + met.weight[k],
                      met.input + k, k + some < met.n ? 0 : ahead};
           if (!side_by_side) {
             for (i64 wire = 0; wire < count; ++wire) {
