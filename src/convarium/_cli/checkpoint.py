@@ -175,21 +175,16 @@ def _checkpoint(path: Path) -> Checkpoint:
     run = _run(path)
     if run is None:
         return checkpoint.load(path)
-    paths = checkpoint.newest_first(run.checkpoints)
-    if not paths:
-        reason = "it is complete, and --network names one of its networks" if run.complete else "none was written yet"
-        raise InputError(f"{path}: has no checkpoint: {reason}")
-    damaged: list[InputError] = []
-    for each in paths:
-        try:
-            found = checkpoint.load(each)
-        except checkpoint.Damaged as damage:
-            damaged.append(damage)
-            continue
-        for why in damaged:
-            print(f"convarium: passed over: {why}", file=sys.stderr)
-        return found
-    raise damaged[0]
+    damaged: list[checkpoint.Damaged] = []
+    found = checkpoint.newest_whole(run.checkpoints, damaged.append)
+    if found is None and damaged:
+        raise damaged[0]
+    if found is None:
+        why = "it is complete, and --network names one of its networks" if run.complete else "none was written yet"
+        raise InputError(f"{path}: has no checkpoint: {why}")
+    for damage in damaged:
+        print(f"convarium: passed over: {damage}", file=sys.stderr)
+    return found
 
 
 def _checks(run: RunFolder) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -14,7 +14,7 @@ dicts with text as keys and lists, of tensors and of what JSON knows; in ``state
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,16 @@ def newest_first(folder: Path) -> list[Path]:
     except (OSError, ValueError):
         return paths
     return sorted(paths, key=lambda path: path.name != latest)
+
+
+def newest_whole(folder: Path, passed_over: Callable[[Damaged], None]) -> Checkpoint | None:
+    """The newest checkpoint that is what was written, if there is one; ``passed_over`` is told of each newer one."""
+    for path in newest_first(folder):
+        try:
+            return load(path)
+        except Damaged as damage:
+            passed_over(damage)
+    return None
 
 
 def _all(folder: Path) -> list[Path]:

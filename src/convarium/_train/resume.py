@@ -47,19 +47,15 @@ def standing(run: RunFolder, samples: Samples, warn: Callable[[str], None]) -> S
         raise why(run.path, error) from None
     finished = _finished(run, warn)
     run.write_metrics()
-    for path in checkpoint.newest_first(run.checkpoints):
-        try:
-            found = checkpoint.load(path)
-        except checkpoint.Damaged as damage:
-            warn(f"{damage}; this checkpoint is passed over")
-            continue
-        if found.run != run.identity:
-            raise InputError(
-                f"{path}: a checkpoint of another run, its settings or data differ; without it the run goes on: remove it"
-            )
-        position = Position.read(found)
-        return Standing(finished) if position.key in finished else Standing(finished, position, path)
-    return Standing(finished)
+    found = checkpoint.newest_whole(run.checkpoints, lambda damage: warn(f"{damage}; this checkpoint is passed over"))
+    if found is None:
+        return Standing(finished)
+    if found.run != run.identity:
+        raise InputError(
+            f"{found.path}: a checkpoint of another run, its settings or data differ; without it the run goes on: remove it"
+        )
+    position = Position.read(found)
+    return Standing(finished) if position.key in finished else Standing(finished, position, found.path)
 
 
 def _finished(run: RunFolder, warn: Callable[[str], None]) -> dict[Key, Result]:
