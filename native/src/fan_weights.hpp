@@ -2,11 +2,7 @@
 // which fans read them: kernel by kernel, and each kernel's wires by the channel that they come from.
 #pragma once
 
-#include "memory.hpp"
-#include "numbers.hpp"
-#include "threads.hpp"
-#include "window.hpp"
-#include "wires.hpp"
+#include "packed.hpp"
 
 namespace cv::CV_ISA {
 
@@ -47,25 +43,11 @@ class FanWeights {
       tap_step *= p.axes[d].kernel;
       tile_step *= p.axes[d].tile;
     }
-    const auto& [x, y, z] = p.axes;
     parallel(threads, [&](int worker, int workers) {
       const Range mine = share(wires_.count(), worker, workers);
-      for (i64 wire = mine.begin; wire < mine.end; ++wire) {
-        const S* const from = weight + wires_.weight(wire);
-        T* to = copy_.get() + places_.get()[wire];
-        for (i64 a = 0; a < x.tile; ++a)
-          for (i64 b = 0; b < y.tile; ++b)
-            for (i64 c = 0; c < z.tile; ++c, to += all)
-              copy_kernel(p, from + a * x.tile_step + b * y.tile_step + c * z.tile_step, to);
-      }
+      for (i64 wire = mine.begin; wire < mine.end; ++wire)
+        copy_kernels(p, weight + wires_.weight(wire), copy_.get() + places_.get()[wire], all);
     });
-  }
-
-  static void copy_kernel(const cv_problem& p, const S* from, T* to) {
-    const auto& [x, y, z] = p.axes;
-    for (i64 i = 0; i < x.kernel; ++i)
-      for (i64 j = 0; j < y.kernel; ++j)
-        for (i64 k = 0; k < z.kernel; ++k) *to++ = widen(from[i * x.tap_step + j * y.tap_step + k * z.tap_step]);
   }
 
   cv_problem problem_;

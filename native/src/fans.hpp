@@ -150,7 +150,7 @@ int in_fans(const cv_problem& given, const cv_tensor& from, const void* weight, 
       const T* const kernel = weights.get() + own_kernel;
       const i64 ahead = kernels_of(p) > 16 ? kernel_of(p, next) - own_kernel : 0;
       if constexpr (!Back) __builtin_memset(sums, 0, own_sums * sizeof(T));
-      if constexpr (Back)  // what all outputs give back at the next position
+      else  // what all outputs give back at the next position
         for (i64 o = 0; o < read_channels; ++o)
           for (i64 lane = mine.lanes.begin; lane < mine.lanes.end; lane += 64 / sizeof(T))
             __builtin_prefetch(laned.get() + (o * plane + position + 1) * lanes + lane, 0, 3);

@@ -9,6 +9,21 @@
 
 namespace cv::CV_ISA {
 
+// A wire's kernels, each with its taps side by side and `next` elements from the one before it.
+template <class S>
+void copy_kernels(const cv_problem& p, const S* from, Computed<S>* to, i64 next) {
+  const auto& [x, y, z] = p.axes;
+  for (i64 a = 0; a < x.tile; ++a)
+    for (i64 b = 0; b < y.tile; ++b)
+      for (i64 c = 0; c < z.tile; ++c, to += next) {
+        const S* const kernel = from + a * x.tile_step + b * y.tile_step + c * z.tile_step;
+        Computed<S>* tap = to;
+        for (i64 i = 0; i < x.kernel; ++i)
+          for (i64 j = 0; j < y.kernel; ++j)
+            for (i64 k = 0; k < z.kernel; ++k) *tap++ = widen(kernel[i * x.tap_step + j * y.tap_step + k * z.tap_step]);
+      }
+}
+
 template <class S>
 class Packed {
   using T = Computed<S>;
@@ -31,7 +46,8 @@ class Packed {
       parallel(threads, [&](int worker, int workers) {
         const Range mine = share(wires.count(), worker, workers);
         for (i64 wire = mine.begin; wire < mine.end; ++wire)
-          copy(p, static_cast<const S*>(weight) + wires.weight(wire), copy_.get() + wire * problem_.input_step);
+          copy_kernels(p, static_cast<const S*>(weight) + wires.weight(wire), copy_.get() + wire * problem_.input_step,
+                       taps_of(p));
       });
       weight_ = copy_.get();
     } else {
@@ -44,18 +60,6 @@ class Packed {
   const T* weight() const { return weight_; }
 
  private:
-  static void copy(const cv_problem& p, const S* from, T* to) {
-    const auto& [x, y, z] = p.axes;
-    for (i64 a = 0; a < x.tile; ++a)
-      for (i64 b = 0; b < y.tile; ++b)
-        for (i64 c = 0; c < z.tile; ++c)
-          for (i64 i = 0; i < x.kernel; ++i)
-            for (i64 j = 0; j < y.kernel; ++j)
-              for (i64 k = 0; k < z.kernel; ++k)
-                *to++ = widen(
-                    from[a * x.tile_step + b * y.tile_step + c * z.tile_step + i * x.tap_step + j * y.tap_step + k * z.tap_step]);
-  }
-
   cv_problem problem_;
   Buffer<i64> rows_;
   Buffer<T> copy_;
